@@ -1,0 +1,131 @@
+"""The pipeline file as one model, with the short forms that it accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+
+from edgekd.config.base import Settings
+from edgekd.config.data import DataSettings, DigitsData
+from edgekd.config.stages import (
+    BenchSettings,
+    BudgetSettings,
+    DistillSettings,
+    ExportSettings,
+    FinetuneSettings,
+    PruneSettings,
+    QuantizeSettings,
+    StudentSettings,
+    TeacherSettings,
+)
+
+SHORT_FORMS: dict[str, str] = {
+    "teacher": "model",
+    "teacher.model": "name",
+    "student": "model",
+    "student.model": "name",
+    "distill": "method",
+    "distill.method": "name",
+    "finetune": "method",
+    "finetune.method": "name",
+    "quantize": "mode",
+}
+"""A text in place of these mappings stands for this field: `teacher: resnet20`."""
+
+
+def expand(raw: Any) -> Any:
+    """The pipeline `raw` (as read from YAML) with every short form written out."""
+    if not isinstance(raw, dict):
+        return raw
+    full = dict(raw)
+    data = full.get("data")
+    if isinstance(data, str | Path):
+        is_file = Path(data).suffix == ".npz"
+        full["data"] = {"source": "npz", "path": str(data)} if is_file else {"source": data}
+    if full.get("bench") == "quick":
+        full["bench"] = {"quick": True}
+    for path, field in SHORT_FORMS.items():
+        *parents, last = path.split(".")
+        node: Any = full
+        for parent in parents:
+            child = node.get(parent) if isinstance(node, dict) else None
+            if isinstance(child, dict):
+                node[parent] = child = dict(child)
+            node = child
+        if isinstance(node, dict) and isinstance(node.get(last), str):
+            node[last] = {field: node[last]}
+    return full
+
+
+class Pipeline(Settings):
+    """From a data set and a budget to a small network."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Names the run folder: letters, digits, dot, dash and underscore."""
+    seed: NonNegativeInt = 0
+    """Where all randomness starts: the same seed on the same processor gives the same bits."""
+    seeds: PositiveInt | None = None
+    """Do everything this many times, with `seed`, `seed` + 1, ...; figures then have intervals."""
+    data: DataSettings = DigitsData()
+    """The data set; `digits`, or the path of an .npz file, for short."""
+    teacher: TeacherSettings = TeacherSettings()
+    """The large network; the name of a zoo network, for short."""
+    student: StudentSettings = StudentSettings()
+    """The small network; the name of a zoo network, for short."""
+    distill: DistillSettings = DistillSettings()
+    """Training of the student from the teacher."""
+    finetune: FinetuneSettings | None = None
+    """More training of the distilled student; left out by default."""
+    prune: PruneSettings | None = None
+    """Structured pruning; left out by default."""
+    quantize: QuantizeSettings | None = None
+    """Int8 quantization, `qat` or `ptq` for short; left out by default."""
+    export: ExportSettings = ExportSettings()
+    """Files for deployment."""
+    bench: BenchSettings = BenchSettings()
+    """Measurement; `quick` for short."""
+    budget: BudgetSettings = BudgetSettings()
+    """Limits that the result must keep."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_short_forms(cls, raw: Any) -> Any:
+        return expand(raw)
+
+    @field_validator("finetune", "prune", mode="before")
+    @classmethod
+    def _on_and_off(cls, value: Any) -> Any:
+        return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _budget_fits_bench(self) -> Pipeline:
+        formats = self.export.formats
+        if self.budget.format is not None and self.budget.format not in formats:
+            raise ValueError(f"budget.format {self.budget.format} is not in export.formats")
+        for limit in self.budget.latency:
+            if limit.device not in self.bench.devices or limit.threads not in self.bench.threads:
+                raise ValueError(
+                    f"budget.latency on {limit.device} with {limit.threads} threads is not "
+                    "measured: add the device and the thread count to bench"
+                )
+        return self
+
+    @property
+    def run_seeds(self) -> list[int]:
+        """The seeds of the repetitions."""
+        return [self.seed + i for i in range(self.seeds or 1)]
+
+    @property
+    def deployed_precision(self) -> str:
+        """Precision of the final file: int8 where the pipeline quantizes and exports it."""
+        wanted = self.export.precisions
+        return "int8" if self.quantize and "int8" in wanted else "float32"
+
+    @property
+    def deployed_format(self) -> str:
+        """Format of the final file, which the budget judges."""
+        if self.budget.format is not None:
+            return self.budget.format
+        return "tflite" if "tflite" in self.export.formats else "onnx"

@@ -1,0 +1,208 @@
+"""Settings of the stages after the data: from the models to the budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from edgekd.config.base import Settings
+from edgekd.config.quantities import Bytes, Fraction, Microseconds
+from edgekd.config.training import FinetuneTrain, QatTrain, TrainSettings
+
+
+class ModelSettings(Settings):
+    """A network: one of the zoo, or your own factory."""
+
+    name: Literal["resnet8", "resnet20", "resnet56", "dscnn", "mlp"] | None = None
+    """A network of the zoo."""
+    width: PositiveFloat = 1.0
+    """Multiplies the number of channels of each layer (rounded to a multiple of 8, at least 8)."""
+    python: str | None = None
+    """Your own factory instead of `name`, as "module:function" or "file.py:function". It is
+    called as function(spec: edgekd.spec.InputSpec, classes: int, **arguments) and returns a
+    torch.nn.Module from (N, *spec.shape) to logits (N, classes)."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of the `python` factory."""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> ModelSettings:
+        if (self.name is None) == (self.python is None):
+            raise ValueError("give either `name` or `python`")
+        if self.python is not None and ":" not in self.python:
+            raise ValueError("`python` is written module:function")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The network in a few words, for tables."""
+        if self.name is None:
+            return str(self.python)
+        return self.name if self.width == 1 else f"{self.name} x {self.width:g}"
+
+
+class Require(Settings):
+    """What a teacher must reach before anything is distilled from it."""
+
+    accuracy: Fraction = 0.0
+    """Least accuracy on the validation set."""
+
+
+class TeacherSettings(Settings):
+    """The large network whose answers the student learns."""
+
+    model: ModelSettings = ModelSettings(name="resnet20")
+    """The network."""
+    train: TrainSettings | None = Field(default_factory=TrainSettings)
+    """How it is trained; `null` takes `weights` as they are."""
+    weights: Path | None = None
+    """A .safetensors file or a saved model folder to start from. Tensors whose shapes do not fit,
+    such as the classifier of other classes, start fresh and are named."""
+    require: Require = Require()
+    """The teacher-quality gate."""
+
+    @model_validator(mode="after")
+    def _trained_or_given(self) -> TeacherSettings:
+        if self.train is None and self.weights is None:
+            raise ValueError("`train: null` needs `weights`")
+        return self
+
+
+class StudentSettings(Settings):
+    """The small network."""
+
+    model: ModelSettings = ModelSettings(name="dscnn")
+    """The network."""
+
+
+class KDSettings(Settings):
+    """Hinton's distillation: soft targets at a temperature (Hinton et al. 2015)."""
+
+    name: Literal["kd"] = "kd"
+    temperature: PositiveFloat = 4.0
+    """Divides the logits of both before the softmax."""
+    ce_weight: NonNegativeFloat = 0.1
+    """Weight of the cross-entropy with the labels."""
+    kd_weight: NonNegativeFloat = 0.9
+    """Weight of T² KL(teacher ‖ student)."""
+
+
+class LabelsSettings(Settings):
+    """No teacher: cross-entropy with the labels. The control arm of every comparison."""
+
+    name: Literal["labels"] = "labels"
+
+
+Method = Annotated[KDSettings | LabelsSettings, Field(discriminator="name")]
+
+
+class DistillSettings(Settings):
+    """Training of the student from the teacher."""
+
+    method: Method = KDSettings()
+    """The loss. Fine-tuning, pruning and quantization keep using it."""
+    train: TrainSettings = TrainSettings()
+    """How the student is trained."""
+
+
+class FinetuneSettings(Settings):
+    """More epochs of the distilled student."""
+
+    method: Method | None = None
+    """The loss; `null` keeps the method of `distill`."""
+    train: FinetuneTrain = FinetuneTrain()
+    """How it is trained."""
+
+
+class PruneSettings(Settings):
+    """Structured pruning: whole channels go, and the network stays dense."""
+
+    target: Literal["macs", "parameters"] = "macs"
+    """What `keep` counts."""
+    keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share that remains."""
+    round_to: PositiveInt = 8
+    """Channels that remain are a multiple of this, which is what SIMD kernels like."""
+    train: FinetuneTrain = FinetuneTrain()
+    """How the pruned network recovers."""
+
+
+class QuantizeSettings(Settings):
+    """Int8: weights symmetric per channel, activations asymmetric per tensor."""
+
+    mode: Literal["qat", "ptq"] = "qat"
+    """`qat` trains through fake quantizers, distilling; `ptq` only calibrates, in seconds."""
+    calibration_samples: PositiveInt = 512
+    """Training samples that `ptq` observes, and that `qat` starts its ranges from."""
+    train: QatTrain = QatTrain()
+    """How `qat` trains."""
+
+
+class ExportSettings(Settings):
+    """Files for deployment."""
+
+    formats: tuple[Literal["onnx", "tflite"], ...] = ("onnx", "tflite")
+    """Each is checked against torch on validation samples before the stage is done."""
+    precisions: tuple[Literal["float32", "int8"], ...] = ("float32", "int8")
+    """`int8` needs `quantize`, and is left out without it."""
+    parity_samples: PositiveInt = 512
+    """Validation samples that the parity check compares."""
+
+    @model_validator(mode="after")
+    def _something(self) -> ExportSettings:
+        if not self.formats or not self.precisions:
+            raise ValueError("name at least one format and one precision")
+        return self
+
+
+class BenchSettings(Settings):
+    """Measurement of the exported files. `bench: quick` is `bench: {quick: true}`."""
+
+    devices: tuple[str, ...] = ("local",)
+    """Device profiles: names of shipped ones, or paths of device files."""
+    runtimes: tuple[Literal["onnxruntime", "litert"], ...] = ("onnxruntime", "litert")
+    """Runtimes that measure the files of their format."""
+    threads: tuple[PositiveInt | Literal["all"], ...] = (1, "all")
+    """Thread counts; `all` is the number of processors of the device."""
+    quick: bool = False
+    """Measure for a tenth of the time: enough to see that all is well, not enough to publish."""
+    min_runs: PositiveInt = 200
+    """Measuring goes on until both this many runs ..."""
+    min_seconds: PositiveFloat = 3.0
+    """... and this many seconds are reached, after a warm-up of a fifth of that."""
+
+
+class LatencyBudget(Settings):
+    """Longest time of one inference (batch 1) on a device."""
+
+    device: str = "local"
+    """A device of `bench.devices`."""
+    threads: PositiveInt | Literal["all"] = 1
+    """A thread count of `bench.threads`."""
+    p50: Microseconds | None = None
+    """Limit of the median, such as `2 ms`."""
+    p90: Microseconds | None = None
+    """Limit of the 90th percentile."""
+
+
+class BudgetSettings(Settings):
+    """What the final model may cost. A missed budget is told at the end, with exit code 3."""
+
+    format: Literal["tflite", "onnx"] | None = None
+    """The file that is judged; by default the TFLite file if there is one."""
+    size: Bytes | None = None
+    """Largest file, such as `40 kB`."""
+    accuracy: Fraction | None = None
+    """Least accuracy on the test set, measured in the deployed file's runtime."""
+    accuracy_drop: Fraction | None = None
+    """Most accuracy below the teacher on the test set, such as `1 %` (absolute)."""
+    latency: tuple[LatencyBudget, ...] = ()
+    """Limits of time; a single one may be given without a list."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _single_latency(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("latency"), dict):
+            return {**value, "latency": [value["latency"]]}
+        return value

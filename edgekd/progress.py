@@ -1,0 +1,34 @@
+"""What a long-running part tells about itself while it works.
+
+`Progress` is silent: parts call it without asking whether anybody looks. `edgekd.report.terminal`
+has the views that print.
+"""
+
+from __future__ import annotations
+
+
+class Progress:
+    """A listener that ignores everything; subclasses override what they show."""
+
+    def run_started(self, name: str, stages: list[str]) -> None:
+        """The run `name` is about to go through `stages`, in this order."""
+
+    def stage_started(self, stage: str) -> None:
+        """`stage` begins to work; it was not found finished."""
+
+    def stage_finished(self, stage: str, *, cached: bool, seconds: float, note: str = "") -> None:
+        """`stage` is whole; `note` is its result in a few words ("98.9 % validation")."""
+
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float, accuracy: float, seconds: float
+    ) -> None:
+        """Epoch `epoch` of `epochs` (from 1) ended: training loss, validation accuracy 0 to 1."""
+
+    def step(self, done: int, total: int, what: str) -> None:
+        """`done` of `total` pieces of `what` ("benchmarks", "soft labels") are finished."""
+
+    def message(self, text: str) -> None:
+        """A note or warning that the user should see now."""
+
+
+SILENT = Progress()

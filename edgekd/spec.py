@@ -1,0 +1,78 @@
+"""What a model takes and gives: the facts that travel with it into every format.
+
+A `ModelSpec` is written into `model.json`, into the ONNX file's metadata and into the TFLite
+file's metadata, so that a deployed file alone is enough to preprocess an input and name its answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+
+class InputSpec(BaseModel):
+    """One input of a model.
+
+    `shape` leaves the batch out and is channels first: (C, H, W) for an image, (F,) for a row.
+    `mean` and `std` are in the raw data's units, one a channel (image) or one a feature (row):
+    the network sees (raw - mean) / std.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = "input"
+    kind: Literal["image", "row"]
+    shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def normalise(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw samples (N, *shape) to what the network sees, float32, same shape."""
+        channels = (1, -1) + (1,) * (len(self.shape) - 1)
+        mean = np.asarray(self.mean, np.float32).reshape(channels)
+        std = np.asarray(self.std, np.float32).reshape(channels)
+        return (raw.astype(np.float32) - mean) / std
+
+
+class ModelSpec(BaseModel):
+    """Input, output and labels of a classifier."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    input: InputSpec
+    output: str = "logits"
+    labels: tuple[str, ...]
+    description: str = ""
+
+
+class Quantization(BaseModel):
+    """Affine int8 quantization of one tensor: real = scale * (integer - zero_point)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scale: float
+    zero_point: int
+
+
+class DeployedSpec(BaseModel):
+    """What an exported file tells about itself, as JSON under the name `edgekd`.
+
+    In ONNX it is an entry of `metadata_props`; in TFLite, a `metadata` entry of that name whose
+    buffer holds the UTF-8 text.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: ModelSpec
+    format: Literal["onnx", "tflite"]
+    precision: Literal["float32", "int8"]
+    layout: Literal["NCHW", "NHWC", "NF"]
+    input_quantization: Quantization | None = None
+    output_quantization: Quantization | None = None
+
+
+METADATA_NAME = "edgekd"
