@@ -1,4 +1,4 @@
-"""What every settings model shares: unknown fields are errors, and a field's docstring is its help."""
+"""What every settings model shares: strict names, and docstrings that are the fields' help."""
 
 from __future__ import annotations
 
