@@ -18,7 +18,8 @@ class InputSpec(BaseModel):
 
     `shape` leaves the batch out and is channels first: (C, H, W) for an image, (F,) for a row.
     `mean` and `std` are in the raw data's units, one a channel (image) or one a feature (row):
-    the network sees (raw - mean) / std.
+    the network sees (raw - mean) / std. `peak` is the largest raw value of an image (255 for 8-bit
+    pictures, 16 for the digits): a picture file is scaled to it before it is normalised.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,6 +29,7 @@ class InputSpec(BaseModel):
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    peak: float | None = None
 
     def normalise(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Raw samples (N, *shape) to what the network sees, float32, same shape."""
