@@ -1,0 +1,84 @@
+"""Batches of a data set that lives in memory as one tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekd.config.data import Augment
+from edgekd.data.augment import view
+from edgekd.data.dataset import Split
+from edgekd.spec import InputSpec
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step trains on."""
+
+    x: Tensor
+    """(B, *shape), normalised and augmented."""
+    y: Tensor
+    """(B,), int64."""
+    index: Tensor
+    """(B,), where the samples stand in the split."""
+    teacher: Tensor | None = None
+    """(B, C), the teacher's logits for exactly these views, float32."""
+
+
+def normalised(split: Split, spec: InputSpec, device: torch.device) -> Tensor:
+    """The whole split as the network sees it: (N, *shape), float32, images channels last."""
+    x = torch.from_numpy(spec.normalise(np.asarray(split.x))).to(device)
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def batch_bounds(n: int, size: int) -> list[tuple[int, int]]:
+    """Start and end of each batch; a last batch of one is joined to the one before it, because
+    batch normalisation cannot train on a single sample.
+    """
+    starts = list(range(0, n, size))
+    if len(starts) > 1 and n - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], n], strict=True))
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> Tensor:
+    """The samples' order in an epoch, from the seed and the epoch alone."""
+    generator = torch.Generator().manual_seed(mix(seed, epoch))
+    return torch.randperm(n, generator=generator)
+
+
+def mix(seed: int, number: int) -> int:
+    """One 63-bit seed from two numbers, without the collisions that a sum would have."""
+    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def training_batches(
+    x: Tensor,
+    y: Tensor,
+    order: Tensor,
+    size: int,
+    augment: Augment,
+    augment_seed: int,
+    view_number: int,
+    teacher: Tensor | None,
+) -> Iterator[Batch]:
+    """The batches of one epoch.
+
+    Args:
+        x: (N, *shape), normalised.
+        y: (N,).
+        order: (N,), the epoch's permutation.
+        view_number: which view of every sample this epoch trains on.
+        teacher: (K, N, C), the teacher's logits of all views, or None.
+    """
+    for start, end in batch_bounds(len(order), size):
+        index = order[start:end]
+        samples = x[index]
+        if augment.active:
+            samples = view(samples, index, augment, augment_seed, view_number)
+        targets = teacher[view_number][index].float() if teacher is not None else None
+        yield Batch(samples, y[index], index, targets)

@@ -1,0 +1,100 @@
+"""The state of a training between two epochs, as safetensors and JSON, replaced atomically.
+
+    checkpoint.safetensors   weights, EMA, optimiser, random state, best weights so far; in its
+                             header the epoch, the history and the fingerprint of the training
+One file, so that a kill between two writes cannot leave halves that do not belong together.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from edgekd.store import write_atomic
+
+FILE = "checkpoint.safetensors"
+
+
+@dataclass
+class Checkpoint:
+    """What a training needs to go on as if nothing had happened."""
+
+    tensors: dict[str, Tensor]
+    """Flat names: "model.conv.weight", "optimizer.3.exp_avg", "best.conv.weight", ..."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """JSON values: epoch, history, optimiser scalars, fingerprint."""
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> None:
+    """Replaces the checkpoint of `folder` in one step."""
+    tensors = {
+        name: value.detach().cpu().contiguous().clone()
+        for name, value in checkpoint.tensors.items()
+    }
+    header = {"edgekd": json.dumps(checkpoint.facts)}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / FILE, save(tensors, metadata=header))
+
+
+def read(folder: Path, fingerprint: str) -> Checkpoint | None:
+    """The checkpoint of `folder`, or None if there is none of this training.
+
+    A checkpoint with another `fingerprint` (other data, settings or network) or one that is
+    broken is of no use and is passed over: the training starts from the beginning.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get("edgekd", "{}"))
+            if facts.get("fingerprint") != fingerprint:
+                return None
+            names = file.keys()
+            return Checkpoint({name: file.get_tensor(name) for name in names}, facts)
+    except (SafetensorError, ValueError):
+        return None
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The optimiser's tensors by flat name, and its scalars."""
+    tensors: dict[str, Tensor] = {}
+    scalars: dict[str, Any] = {}
+    for index, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}.{name}"] = value
+            else:
+                scalars[f"{index}.{name}"] = value
+    return tensors, scalars
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], scalars: dict[str, Any]
+) -> None:
+    """Puts back what `optimizer_state` took."""
+    whole = optimizer.state_dict()
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in [*tensors.items(), *scalars.items()]:
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    whole["state"] = state
+    optimizer.load_state_dict(whole)
+
+
+def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under "prefix.name"."""
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with "prefix.", without it."""
+    start = f"{prefix}."
+    return {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}

@@ -1,0 +1,51 @@
+"""What a network answers, and how often it is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgekd.data.dataset import Split
+from edgekd.results import Accuracy
+from edgekd.spec import InputSpec
+from edgekd.statistics import wilson_interval
+from edgekd.train.batches import normalised
+from edgekd.train.precision import device
+
+
+@torch.inference_mode()
+def logits_of(model: nn.Module, x: Tensor, batch_size: int = 512) -> Tensor:
+    """Logits (N, C), float32, of normalised samples (N, *shape). The model's mode is kept."""
+    training = model.training
+    model.eval()
+    try:
+        return torch.cat([model(part).float() for part in x.split(batch_size)])
+    finally:
+        model.train(training)
+
+
+def predict_logits(
+    model: nn.Module, split: Split, spec: InputSpec, batch_size: int = 512
+) -> Tensor:
+    """Logits (N, C), float32, on the CPU, of a split's raw samples."""
+    where = device()
+    return logits_of(model.to(where), normalised(split, spec, where), batch_size).cpu()
+
+
+def accuracy(logits: Tensor, y: NDArray[np.int64], *, runtime: str, split: str) -> Accuracy:
+    """The share of right answers with its interval."""
+    right = int((logits.argmax(1).numpy() == np.asarray(y)).sum())
+    low, high = wilson_interval(right, len(y))
+    return Accuracy(
+        value=right / len(y), low=low, high=high, n=len(y), runtime=runtime, split=split
+    )
+
+
+def confusion_matrix(logits: Tensor, y: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """(C, C) counts, rows the true class, columns the answer."""
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+    target = torch.from_numpy(np.array(y))
+    return multiclass_confusion_matrix(logits, target, num_classes=classes).numpy()

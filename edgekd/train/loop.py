@@ -1,0 +1,294 @@
+"""The one training loop: teachers, students, pruned networks and quantized ones all pass here."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.config.data import Augment
+from edgekd.config.training import TrainSettings
+from edgekd.data.dataset import Split
+from edgekd.errors import StageError
+from edgekd.progress import SILENT, Progress
+from edgekd.spec import InputSpec
+from edgekd.store import digest
+from edgekd.train import checkpoint as checkpoints
+from edgekd.train.batches import Batch, batch_bounds, epoch_order, mix, normalised, training_batches
+from edgekd.train.checkpoint import Checkpoint, with_prefix, without_prefix
+from edgekd.train.ema import Ema
+from edgekd.train.evaluate import logits_of
+from edgekd.train.history import EpochRecord, History
+from edgekd.train.precision import device, effective_precision
+from edgekd.train.schedule import make_optimizer, rate_factor, set_rate
+
+Objective = Callable[[Tensor, Batch, int], tuple[Tensor, dict[str, Tensor]]]
+"""From logits (B, C), the batch and the epoch (from 0) to the loss and its named parts."""
+
+
+def fit(
+    model: nn.Module,
+    train: Split,
+    validation: Split,
+    spec: InputSpec,
+    settings: TrainSettings,
+    objective: Objective,
+    *,
+    seed: int,
+    augment: Augment | None = None,
+    augment_seed: int | None = None,
+    teacher_logits: Tensor | None = None,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[int, nn.Module], None] | None = None,
+    progress: Progress = SILENT,
+) -> History:
+    """Trains `model` in place and leaves it with the weights that were best on `validation`.
+
+    The same arguments on the same processor give bit-identical weights, also when the process was
+    killed in between and `checkpoint` is the same folder: everything random is drawn anew each
+    epoch from `seed` and the epoch's number.
+
+    Args:
+        model: from (B, *spec.shape) to logits (B, C).
+        teacher_logits: (K, N, C), the teacher's answer to each of the K views of each sample.
+        augment_seed: seed of the views, which must be the one of the soft-label cache; `seed` if
+            left out.
+        checkpoint: folder for the state after each epoch; None keeps none.
+        on_epoch: called with the epoch (from 0) and the model before each epoch.
+
+    Raises:
+        StageError: the loss is not finite.
+    """
+    where = device()
+    training = _Training(model.to(where), settings, len(train.y), seed)
+    fingerprint = training.fingerprint(objective, augment)
+    if checkpoint is not None:
+        training.resume(checkpoints.read(checkpoint, fingerprint))
+
+    x, y = normalised(train, spec, where), torch.from_numpy(np.array(train.y)).to(where)
+    x_val = normalised(validation, spec, where)
+    y_val = torch.from_numpy(np.array(validation.y)).to(where)
+    augment = augment or Augment()
+    for epoch in range(training.epoch, settings.epochs):
+        if training.out_of_patience():
+            break
+        if on_epoch is not None:
+            on_epoch(epoch, model)
+        started = time.perf_counter()
+        _seed_everything(mix(seed, epoch))
+        batches = training_batches(
+            x,
+            y,
+            epoch_order(len(y), seed, epoch).to(where),
+            settings.batch_size,
+            augment,
+            seed if augment_seed is None else augment_seed,
+            epoch % augment.view_count,
+            teacher_logits.to(where) if teacher_logits is not None else None,
+        )
+        loss, parts = training.run_epoch(batches, objective, epoch)
+        training.judge(x_val, y_val, loss, parts, time.perf_counter() - started)
+        last = training.records[-1]
+        progress.epoch(
+            epoch + 1,
+            settings.epochs,
+            loss=loss,
+            accuracy=last.validation_accuracy,
+            seconds=last.seconds,
+        )
+        if checkpoint is not None:
+            checkpoints.write(checkpoint, training.state(fingerprint))
+    model.load_state_dict(training.best)
+    model.eval()
+    return History(tuple(training.records), training.best_epoch)
+
+
+class _Training:
+    """The state that goes from epoch to epoch."""
+
+    def __init__(self, model: nn.Module, settings: TrainSettings, samples: int, seed: int) -> None:
+        self.model = model
+        if any(parameter.ndim == 4 for parameter in model.parameters()):
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settings = settings
+        self.seed = seed
+        self.classifier = classifier_parameters(model)
+        self.optimizer = make_optimizer(model, settings, self.classifier)
+        self.ema = Ema(model, settings.ema) if settings.ema else None
+        self.steps_per_epoch = len(batch_bounds(samples, settings.batch_size))
+        self.precision = effective_precision(settings.precision)
+        self.epoch = 0
+        self.records: list[EpochRecord] = []
+        self.best_epoch = 0
+        self.best: dict[str, Tensor] = {}
+
+    def fingerprint(self, objective: Objective, augment: Augment | None) -> str:
+        """What a checkpoint must have been made with to be of use."""
+        return digest(
+            {
+                "settings": self.settings.model_dump(mode="json"),
+                "augment": augment.model_dump(mode="json") if augment else None,
+                "seed": self.seed,
+                "precision": self.precision,
+                "steps": self.steps_per_epoch,
+                "objective": getattr(objective, "__qualname__", type(objective).__qualname__),
+                "tensors": {n: list(v.shape) for n, v in self.model.named_parameters()},
+            }
+        )
+
+    def run_epoch(
+        self, batches: Any, objective: Objective, epoch: int
+    ) -> tuple[float, dict[str, float]]:
+        """One pass; returns the mean loss and its parts."""
+        self._set_mode(epoch)
+        total, samples = 0.0, 0
+        parts: dict[str, float] = {}
+        for step, batch in enumerate(batches):
+            factor = rate_factor(
+                self.settings, epoch * self.steps_per_epoch + step, self.steps_per_epoch
+            )
+            self.rate = set_rate(self.optimizer, self.settings, factor)
+            loss, named = self._step(batch, objective, epoch)
+            value = float(loss.detach())
+            if not np.isfinite(value):
+                raise StageError(
+                    f"The loss became {value}.",
+                    where=f"epoch {epoch + 1}, step {step + 1} of {self.steps_per_epoch}",
+                    fix=f"lower learning_rate (now {self.settings.learning_rate:g}), set clip_norm"
+                    " or precision: float32; finished epochs are kept",
+                )
+            size = len(batch.y)
+            total, samples = total + value * size, samples + size
+            for name, part in named.items():
+                parts[name] = parts.get(name, 0.0) + float(part) * size
+        self.epoch = epoch + 1
+        return total / samples, {name: part / samples for name, part in parts.items()}
+
+    def _step(
+        self, batch: Batch, objective: Objective, epoch: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        with self._autocast():
+            logits = self.model(batch.x)
+        loss, named = objective(logits.float(), batch, epoch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(self.model)
+        return loss, named
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self.precision == "bfloat16"
+        return torch.autocast(device().type, dtype=torch.bfloat16, enabled=enabled)
+
+    def _set_mode(self, epoch: int) -> None:
+        """Training mode; while the backbone is frozen, its statistics stand still as well."""
+        frozen = epoch < self.settings.freeze_epochs
+        self.model.train()
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not frozen or name in self.classifier)
+        if frozen:
+            for module in self.model.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+
+    @torch.no_grad()
+    def judge(
+        self, x: Tensor, y: Tensor, loss: float, parts: dict[str, float], seconds: float
+    ) -> None:
+        """Validates what would be kept, and keeps it if it is the best so far.
+
+        Among equal accuracies, which small validation sets have many of, the lower cross-entropy
+        wins.
+        """
+        now = self.model.state_dict()
+        if self.ema is not None:
+            now = {name: value.clone() for name, value in now.items()}
+            self.model.load_state_dict(self.ema.state)
+        with self._autocast():
+            logits = logits_of(self.model, x)
+        accuracy = float((logits.argmax(1) == y).float().mean())
+        validation_loss = float(F.cross_entropy(logits, y))
+        self.records.append(
+            EpochRecord(self.epoch, loss, validation_loss, accuracy, self.rate, seconds, parts)
+        )
+        best = self.records[self.best_epoch - 1] if self.best_epoch else None
+        if best is None or (accuracy, -validation_loss) > (
+            best.validation_accuracy,
+            -best.validation_loss,
+        ):
+            self.best_epoch = self.epoch
+            self.best = {n: v.detach().clone() for n, v in self.model.state_dict().items()}
+        if self.ema is not None:
+            self.model.load_state_dict(now)
+
+    def out_of_patience(self) -> bool:
+        """Whether the best epoch lies too far back."""
+        patience = self.settings.patience
+        return patience is not None and self.epoch - self.best_epoch >= patience
+
+    def state(self, fingerprint: str) -> Checkpoint:
+        """Everything that `resume` needs."""
+        tensors, scalars = checkpoints.optimizer_state(self.optimizer)
+        averaged = self.ema.state if self.ema is not None else {}
+        return Checkpoint(
+            {
+                **with_prefix("model", self.model.state_dict()),
+                **with_prefix("best", self.best),
+                **with_prefix("ema", averaged),
+                **with_prefix("optimizer", tensors),
+            },
+            {
+                "fingerprint": fingerprint,
+                "epoch": self.epoch,
+                "best_epoch": self.best_epoch,
+                "ema_steps": self.ema.steps if self.ema is not None else 0,
+                "optimizer": scalars,
+                "records": [asdict(record) for record in self.records],
+            },
+        )
+
+    def resume(self, saved: Checkpoint | None) -> None:
+        """Goes on from a checkpoint, if there is one."""
+        if saved is None:
+            return
+        self.model.load_state_dict(without_prefix("model", saved.tensors))
+        self.best = without_prefix("best", saved.tensors)
+        self.epoch = saved.facts["epoch"]
+        self.best_epoch = saved.facts["best_epoch"]
+        self.records = [EpochRecord(**record) for record in saved.facts["records"]]
+        checkpoints.restore_optimizer(
+            self.optimizer, without_prefix("optimizer", saved.tensors), saved.facts["optimizer"]
+        )
+        if self.ema is not None:
+            self.ema.restore(without_prefix("ema", saved.tensors), saved.facts["ema_steps"])
+
+
+def classifier_parameters(model: nn.Module) -> set[str]:
+    """Names of the last linear layer's parameters, or of a module called `classifier`.
+
+    A network without either, such as an exported graph, learns as a whole.
+    """
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    names = [name for name, _ in model.named_parameters()]
+    for head in ("classifier", linear[-1] if linear else None):
+        found = {name for name in names if head and name.startswith(f"{head}.")}
+        if found:
+            return found
+    return set(names)
+
+
+def _seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
