@@ -1,0 +1,113 @@
+"""A network with fake quantizers in it: what QAT trains and what PTQ calibrates."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torchao.quantization.pt2e import FakeQuantize, FixedQParamsObserver
+
+from edgekd.compress.fold import batch_norms
+from edgekd.compress.quantizer import CurrentRangePerChannelObserver, Mode
+from edgekd.errors import StageError
+
+
+class Prepared(nn.Module):
+    """An exported graph with fake quantizers, usable like any network: (N, *shape) to (N, C).
+
+    Parameters keep the float network's names behind the prefix `graph_module.`. `train()` and
+    `eval()` switch batch normalisation and the observers of activations: nothing that is only
+    evaluated moves a range. Ranges of weights always follow the weights.
+
+    Args:
+        graph_module: what torchao prepared.
+        mode: `qat` or `ptq`.
+        shape: of one input, without the batch.
+        folded: batch norms that are already part of a linear layer, by name.
+    """
+
+    def __init__(
+        self, graph_module: GraphModule, mode: Mode, shape: tuple[int, ...], folded: dict[str, str]
+    ) -> None:
+        super().__init__()
+        self.graph_module = graph_module
+        self.mode: Mode = mode
+        self.shape = shape
+        self.folded = folded
+        self.observers_frozen = False
+        self.batch_norm_frozen = False
+        self.train(mode == "qat")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Inputs (N, *shape) to logits (N, C)."""
+        return self.graph_module(x)
+
+    def train(self, mode: bool = True) -> Prepared:
+        """Training or evaluation; a network prepared for PTQ only evaluates."""
+        self.training = mode
+        learns = mode and self.mode == "qat"
+        self._switch_batch_norm(learns and not self.batch_norm_frozen)
+        self.observe(learns and not self.observers_frozen)
+        return self
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Like any module's; a plain dictionary is taken as written by this version of torchao.
+
+        Without the versions that `state_dict()` carries beside its tensors, observers take a state
+        for one of their oldest and put their own eps in place of the saved one.
+        """
+        complete = OrderedDict(state_dict)
+        complete._metadata = self.state_dict()._metadata  # type: ignore[attr-defined]
+        return super().load_state_dict(complete, strict, assign)
+
+    def observe(self, on: bool) -> None:
+        """Lets the observers of activations follow what they see, or not."""
+        for quantizer in self.activation_quantizers():
+            quantizer.enable_observer(on)
+
+    def activation_quantizers(self) -> Iterator[FakeQuantize]:
+        """The fake quantizers whose ranges are learnt from data, each once."""
+        for quantizer in self.fake_quantizers():
+            observer = quantizer.activation_post_process
+            if not isinstance(observer, CurrentRangePerChannelObserver | FixedQParamsObserver):
+                yield quantizer
+
+    def fake_quantizers(self) -> Iterator[FakeQuantize]:
+        """All fake quantizers, those of weights and of fixed ranges as well, each once."""
+        for module in self.graph_module.modules():
+            if isinstance(module, FakeQuantize):
+                yield module
+
+    def refresh_weight_ranges(self) -> None:
+        """Brings the scales of the weights up to date with the weights, without changing more."""
+        training = self.training
+        self.eval()
+        device = next(self.graph_module.parameters()).device
+        with torch.no_grad():
+            self(torch.zeros(2, *self.shape, device=device))
+        self.train(training)
+
+    def require_ranges(self) -> None:
+        """Raises a StageError if an activation was never observed."""
+        for quantizer in self.activation_quantizers():
+            observer = quantizer.activation_post_process
+            if not bool(torch.isfinite(observer.min_val).all()):
+                raise StageError(
+                    "The quantizer has seen no data, so that it has no ranges.",
+                    fix="train the prepared network, or call calibrate(prepared, batches)",
+                )
+
+    def _switch_batch_norm(self, training: bool) -> None:
+        changed = False
+        for node in batch_norms(self.graph_module):
+            if node.args[5] != training:
+                node.update_arg(5, training)
+                changed = True
+        if changed:
+            self.graph_module.recompile()

@@ -1,0 +1,276 @@
+"""Quantization-aware training and post-training quantization, to int8.
+
+    prepared = prepare_qat(model, example)      # or prepare_ptq
+    calibrate(prepared, batches)                # PTQ: needed; QAT: the ranges to start from
+    ...                                         # QAT: train `prepared` like any network
+    converted = convert(prepared, fold=True)    # integers, as the runtimes compute
+
+Jacob et al. 2018, "Quantization and training of neural networks for efficient
+integer-arithmetic-only inference".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torchao.quantization.pt2e.quantize_pt2e import (
+    convert_pt2e,
+    prepare_pt2e,
+    prepare_qat_pt2e,
+)
+
+from edgekd.compress.fold import batch_norms, fold_linear, fold_qat, tensor_of
+from edgekd.compress.prepared import Prepared
+from edgekd.compress.quantizer import EdgeQuantizer, Mode
+from edgekd.errors import StageError
+from edgekd.store import read_json, write_atomic, write_json
+
+LEAST_GAMMA = 1e-6
+WEIGHTS = "quantized.safetensors"
+RECIPE = "quantized.json"
+
+
+def prepare_qat(model: nn.Module, example: Tensor) -> Prepared:
+    """Puts fake quantizers into a copy of `model` for training through them.
+
+    Args:
+        model: float network, (N, *shape) to (N, C); not changed.
+        example: inputs (at least 2, *shape); only shape and device matter.
+
+    Raises:
+        StageError: torch.export cannot capture the network.
+    """
+    graph_module = _exported(model, example, training=True)
+    folded = fold_linear(graph_module)
+    _settle_batch_norms(graph_module)
+    settings = _batch_norm_settings(graph_module)
+    with _quiet():
+        prepared = prepare_qat_pt2e(graph_module, EdgeQuantizer("qat"))
+    _restore_batch_norm_settings(prepared, settings)
+    _free_train_eval(prepared)
+    return Prepared(prepared, "qat", tuple(example.shape[1:]), folded)
+
+
+def prepare_ptq(model: nn.Module, example: Tensor) -> Prepared:
+    """Puts fake quantizers into a copy of `model`, to be calibrated without training.
+
+    Args and raises: see `prepare_qat`.
+    """
+    graph_module = _exported(model, example, training=False)
+    with _quiet():
+        prepared = prepare_pt2e(graph_module, EdgeQuantizer("ptq"))
+    _free_train_eval(prepared)
+    return Prepared(prepared, "ptq", tuple(example.shape[1:]), {})
+
+
+def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
+    """Observes the ranges of activations on `batches`, each (N, *shape), in float.
+
+    Raises:
+        StageError: `batches` is empty.
+    """
+    quantizers = list(prepared.fake_quantizers())
+    was_training = prepared.training
+    prepared.eval()
+    prepared.observe(True)
+    for quantizer in quantizers:
+        quantizer.disable_fake_quant()
+    try:
+        with torch.no_grad():
+            for batch in batches:
+                prepared(batch)
+    finally:
+        for quantizer in quantizers:
+            quantizer.enable_fake_quant()
+        prepared.train(was_training)
+    prepared.require_ranges()
+
+
+def freeze_observers(prepared: Prepared) -> None:
+    """Keeps the ranges of activations as they are, however training goes on."""
+    prepared.observers_frozen = True
+    prepared.train(prepared.training)
+
+
+def freeze_batch_norm(prepared: Prepared) -> None:
+    """Normalises by the running statistics from now on, as the deployed network does."""
+    prepared.batch_norm_frozen = True
+    prepared.train(prepared.training)
+
+
+def convert(prepared: Prepared, *, fold: bool) -> GraphModule:
+    """The integer network of a trained or calibrated one, which may be used again.
+
+    Args:
+        prepared: what `prepare_qat` or `prepare_ptq` made.
+        fold: store the weights as int8, as ONNX wants it; else keep them float before their
+            quantize operator, as LiteRT's converter wants it. Both compute the same.
+
+    Raises:
+        StageError: no data was observed.
+    """
+    prepared.require_ranges()
+    prepared.refresh_weight_ranges()
+    work = copy.deepcopy(prepared).eval()
+    if prepared.mode == "qat":
+        fold_qat(work.graph_module)
+    with _quiet():
+        converted = convert_pt2e(work.graph_module, fold_quantize=fold)
+    _free_train_eval(converted)
+    return converted.eval()
+
+
+def float_weights_into(model: nn.Module, prepared: Prepared) -> nn.Module:
+    """Puts the trained float weights and batch-norm statistics back into the float network.
+
+    Post-training quantization changes none, and then `model` stays as it is.
+
+    Args:
+        model: the network that was prepared, or one built like it; changed in place.
+
+    Raises:
+        StageError: a tensor of `model` has no partner in `prepared`.
+    """
+    if prepared.mode == "ptq":
+        return model
+    trained = prepared.graph_module.state_dict()
+    state = model.state_dict()
+    for name, tensor in state.items():
+        owner, _, attribute = name.rpartition(".")
+        if attribute == "num_batches_tracked":
+            continue
+        if owner in prepared.folded:
+            eps = float(model.get_submodule(owner).eps)  # type: ignore[arg-type]
+            bias = trained[f"{prepared.folded[owner]}.bias"]
+            value = _identity_batch_norm(attribute, bias, eps)
+        elif owner in prepared.folded.values() and attribute == "bias":
+            value = torch.zeros_like(tensor)
+        else:
+            value = trained.get(name)
+        if value is None or value.shape != tensor.shape:
+            raise StageError(
+                "A tensor of the float network has no partner in the quantized one.",
+                where=name,
+                fix="give the network that was quantized",
+            )
+        state[name] = value.detach().clone()
+    model.load_state_dict(state)
+    return model
+
+
+def _identity_batch_norm(attribute: str, bias: Tensor, eps: float) -> Tensor:
+    """Batch norm after a linear layer that took its scale over: it only adds the bias."""
+    if attribute == "weight":
+        return torch.full_like(bias, (1 + eps) ** 0.5)
+    if attribute == "running_var":
+        return torch.ones_like(bias)
+    return bias if attribute == "bias" else torch.zeros_like(bias)
+
+
+def save(prepared: Prepared, folder: Path) -> None:
+    """Writes the state of weights and observers (safetensors) and the recipe (JSON)."""
+    prepared.refresh_weight_ranges()
+    state = {k: v.detach().clone().contiguous() for k, v in prepared.state_dict().items()}
+    write_atomic(folder / WEIGHTS, to_safetensors(state))
+    recipe = {
+        "mode": prepared.mode,
+        "shape": list(prepared.shape),
+        "observers_frozen": prepared.observers_frozen,
+        "batch_norm_frozen": prepared.batch_norm_frozen,
+    }
+    write_json(folder / RECIPE, recipe)
+
+
+def load(model: nn.Module, folder: Path) -> Prepared:
+    """Exports and prepares the float network again and fills it with what `save` wrote.
+
+    The result computes bit by bit what the saved one did; it is in evaluation mode.
+
+    Args:
+        model: the float network that was prepared, with any weights; not changed.
+
+    Raises:
+        StageError: a file is missing, or `model` is another network.
+    """
+    recipe: dict[str, Any] = read_json(folder / RECIPE)
+    mode: Mode = recipe["mode"]
+    device = next(model.parameters()).device
+    example = torch.zeros(2, *recipe["shape"], device=device)
+    prepared = {"qat": prepare_qat, "ptq": prepare_ptq}[mode](model, example)
+    prepared.observers_frozen = recipe["observers_frozen"]
+    prepared.batch_norm_frozen = recipe["batch_norm_frozen"]
+    try:
+        prepared.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, RuntimeError) as error:
+        raise StageError(
+            "The saved quantized network does not fit the float network.",
+            where=f"{folder / WEIGHTS}: {error}",
+            fix="give the float network that it was made from",
+        ) from error
+    return prepared.eval()
+
+
+def _exported(model: nn.Module, example: Tensor, *, training: bool) -> GraphModule:
+    work = copy.deepcopy(model).train(training)
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        program = torch.export.export(work, (example,), dynamic_shapes=({0: batch},))
+    except Exception as error:
+        raise StageError(
+            "The network cannot be captured for quantization.",
+            where=str(error).splitlines()[0],
+            fix="keep Python control flow that depends on values out of its forward",
+        ) from error
+    return program.module(check_guards=False)  # type: ignore[return-value]
+
+
+def _settle_batch_norms(graph_module: GraphModule) -> None:
+    """Moves gammas off zero: QAT divides by them (a zero gamma is a usual initial value)."""
+    for node in batch_norms(graph_module):
+        gamma = tensor_of(graph_module, node.args[1])
+        if gamma is not None:
+            with torch.no_grad():
+                gamma[gamma.abs() < LEAST_GAMMA] = LEAST_GAMMA
+
+
+def _batch_norm_settings(graph_module: GraphModule) -> dict[str, tuple[Any, Any]]:
+    return {str(n.args[3].target): n.args[6:8] for n in batch_norms(graph_module)}  # type: ignore[union-attr]
+
+
+def _restore_batch_norm_settings(
+    graph_module: GraphModule, settings: dict[str, tuple[Any, Any]]
+) -> None:
+    """Undoes that torchao's QAT rewriting writes momentum 0.1 and eps 1e-5 for every one."""
+    for norm in batch_norms(graph_module):
+        _, _, _, mean, var = norm.args[:5]
+        momentum, eps = settings[str(mean.target)]  # type: ignore[union-attr]
+        norm.args = (*norm.args[:6], momentum, eps, *norm.args[8:])
+        for user in var.users:  # type: ignore[union-attr]
+            if user.target is torch.ops.aten.add.Tensor:
+                user.update_arg(1, eps)
+    graph_module.recompile()
+
+
+def _free_train_eval(graph_module: GraphModule) -> None:
+    """Gives train() and eval() back, which torchao replaces by methods that raise."""
+    for name in ("train", "eval"):
+        graph_module.__dict__.pop(name, None)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences deprecation warnings that torchao raises about its own calls."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        yield
