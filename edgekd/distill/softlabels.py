@@ -70,7 +70,9 @@ def make_soft_labels(
     write_json(folder / FACTS, facts)
 
 
-def load_soft_labels(folder: Path, train: Split, fingerprint: str, augment: Augment) -> Tensor:
+def load_soft_labels(
+    folder: Path, train: Split, fingerprint: str, augment: Augment, seed: int
+) -> Tensor:
     """The cached logits (K, N, C), float16.
 
     Raises:
@@ -81,6 +83,7 @@ def load_soft_labels(folder: Path, train: Split, fingerprint: str, augment: Augm
     fits = (
         facts["fingerprint"] == fingerprint
         and facts["augment"] == augment.model_dump()
+        and facts["seed"] == seed
         and logits.shape[:2] == (augment.view_count, len(train.y))
     )
     if not fits:

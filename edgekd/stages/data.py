@@ -1,0 +1,30 @@
+"""Data: a source becomes three splits with a normalisation and a fingerprint."""
+
+from __future__ import annotations
+
+from edgekd.config.base import Settings
+from edgekd.config.data import DataSettings
+from edgekd.stages.base import Job, Made
+
+
+class DataStage(Settings):
+    """What the stage may know."""
+
+    data: DataSettings
+    """The source."""
+
+
+def run(job: Job[DataStage]) -> Made:
+    """Writes the data set.
+
+    Raises:
+        DataError: the source cannot be used; says which array or sample and what to do.
+    """
+    from edgekd.data.dataset import save
+    from edgekd.data.sources import load_source
+
+    data = load_source(job.settings.data, job.base)
+    save(data, job.out)
+    sizes = " + ".join(str(len(split.y)) for split in (data.train, data.validation, data.test))
+    note = f"{data.classes} classes, {sizes} samples (train + validation + test)"
+    return Made(note=note, warnings=list(data.warnings))

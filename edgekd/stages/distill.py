@@ -1,0 +1,63 @@
+"""Distill: the student is trained from the teacher's soft labels."""
+
+from __future__ import annotations
+
+from edgekd.config.base import Settings
+from edgekd.config.data import Augment
+from edgekd.config.stages import Method, ModelSettings
+from edgekd.config.training import TrainSettings
+from edgekd.stages.base import Job, Made
+from edgekd.stages.networks import (
+    fresh_torch_seed,
+    note,
+    save_and_judge,
+    saved_network,
+    train_network,
+)
+
+
+class DistillStage(Settings):
+    """What the stage may know."""
+
+    model: ModelSettings
+    """The student's network."""
+    method: Method
+    """The loss."""
+    train: TrainSettings
+    """How it is trained."""
+    augment: Augment
+    """Variations of training images."""
+
+
+def run(job: Job[DistillStage]) -> Made:
+    """Writes the saved student.
+
+    Raises:
+        StageError: the loss is not finite.
+    """
+    from edgekd.data.dataset import load
+    from edgekd.models.build import build
+    from edgekd.models.count import parameters
+
+    settings = job.settings
+    data = load(job.inputs["data"])
+    fresh_torch_seed(job.seed)
+    model = build(settings.model, data.spec, data.classes, job.base)
+    warnings = []
+    teacher_size = parameters(saved_network(job.inputs["teacher"], job.base).model)
+    if parameters(model) >= teacher_size:
+        warnings.append(
+            f"The student ({parameters(model):,} parameters) is not smaller than the teacher "
+            f"({teacher_size:,}): lower student.model.width or take another network."
+        )
+        job.progress.message(warnings[-1])
+    train_network(
+        job,
+        model,
+        data,
+        method=settings.method,
+        settings=settings.train,
+        augment=settings.augment,
+    )
+    figures = save_and_judge(job, model, settings.model, data)
+    return Made(note=note(figures), models=[figures], warnings=warnings)

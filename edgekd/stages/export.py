@@ -1,0 +1,179 @@
+"""Export: ONNX and TFLite files of one network, proven to answer as torch does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgekd.config.base import Settings
+from edgekd.config.stages import ExportSettings
+from edgekd.errors import StageError
+from edgekd.results import ModelFigures, ParityFigures
+from edgekd.stages.base import Job, Made
+from edgekd.stages.networks import saved_network
+from edgekd.stages.quantize import FLOAT
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from edgekd.spec import ModelSpec
+
+RUNTIME = {"onnx": "onnxruntime", "tflite": "litert"}
+"""What runs a file of this format."""
+FLOAT_STEPS = 255
+"""A float output's range in steps, where there is no int8 output to take the step from."""
+
+
+class ExportStage(Settings):
+    """What the stage may know."""
+
+    role: Literal["teacher", "student"]
+    """Whose network it is. A teacher that cannot be exported is only a warning: nobody deploys
+    it, and its files are there for comparison."""
+    quantized: bool
+    """Whether the network is in quantization-aware form."""
+    export: ExportSettings
+    """Formats and precisions."""
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """One precision of the network: the graph that each converter wants, and what torch says."""
+
+    precision: Literal["float32", "int8"]
+    modules: dict[str, nn.Module]
+    reference: nn.Module
+
+
+def run(job: Job[ExportStage]) -> Made:
+    """Writes the files and compares them on validation samples.
+
+    Raises:
+        StageError: an operator cannot be exported, or the runtimes do not agree.
+    """
+    try:
+        return _export(job)
+    except StageError as error:
+        if job.settings.role == "student":
+            raise
+        return Made(
+            note="left out",
+            warnings=[f"The teacher is not measured as a deployed file: {error.what}"],
+        )
+
+
+def _export(job: Job[ExportStage]) -> Made:
+    from edgekd.data.dataset import load
+    from edgekd.models.count import macs, parameters
+
+    settings = job.settings
+    data = load(job.inputs["data"])
+    source = job.inputs[settings.role]
+    network = saved_network(source / FLOAT if settings.quantized else source, job.base)
+    size, work = parameters(network.model), macs(network.model, data.spec)
+    x = data.spec.normalise(data.validation.x[: settings.export.parity_samples])
+    models: list[ModelFigures] = []
+    parity: list[ParityFigures] = []
+    step: float | None = None
+    for variant in _variants(job, network.model, source):
+        outputs = {"torch": _torch_logits(variant.reference, x)}
+        for form in settings.export.formats:
+            job.progress.message(f"{settings.role} to {form}, {variant.precision}")
+            path = job.out / f"{settings.role}-{variant.precision}.{form}"
+            written = _write(form, variant, network.spec, path)
+            if written.output_quantization is not None:
+                step = written.output_quantization.scale
+            outputs[RUNTIME[form]] = _runtime_logits(path, x)
+            models.append(
+                ModelFigures(
+                    stage=settings.role,
+                    seed=job.seed,
+                    format=form,
+                    precision=variant.precision,
+                    path=path.name,
+                    bytes=path.stat().st_size,
+                    parameters=size,
+                    macs=work,
+                )
+            )
+        parity += _compare(job, variant.precision, outputs, step)
+    least = min(row.agreement for row in parity)
+    files = f"{len(models)} files" if len(models) > 1 else "1 file"
+    return Made(note=f"{files}, runtimes agree on {least:.2%}", models=models, parity=parity)
+
+
+def _variants(job: Job[ExportStage], network: nn.Module, source: Path) -> list[_Variant]:
+    """The precisions to export, int8 first: its output step judges the float files as well."""
+    from edgekd.compress import quantize
+
+    wanted = job.settings.export.precisions
+    variants = []
+    if job.settings.quantized and "int8" in wanted:
+        prepared = quantize.load(network, source)
+        folded = quantize.convert(prepared, fold=True)
+        modules = {"onnx": folded, "tflite": quantize.convert(prepared, fold=False)}
+        variants.append(_Variant("int8", {k: v for k, v in modules.items()}, folded))
+    if "float32" in wanted or not variants:
+        network = network.eval()
+        variants.append(_Variant("float32", {"onnx": network, "tflite": network}, network))
+    return variants
+
+
+def _write(form: str, variant: _Variant, spec: ModelSpec, path: Path) -> Any:
+    from edgekd.export.onnx_file import export_onnx
+    from edgekd.export.tflite_file import export_tflite
+
+    write = export_onnx if form == "onnx" else export_tflite
+    return write(variant.modules[form], spec, path, precision=variant.precision)
+
+
+def _torch_logits(model: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    import torch
+
+    from edgekd.train.evaluate import logits_of
+
+    return logits_of(model, torch.from_numpy(x)).numpy()
+
+
+def _runtime_logits(path: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    from edgekd.runtimes import load
+
+    return load(path).run(x)
+
+
+def _compare(
+    job: Job[ExportStage],
+    precision: str,
+    outputs: dict[str, NDArray[np.float32]],
+    step: float | None,
+) -> list[ParityFigures]:
+    """Every pair of outputs, and an error if one of them disagrees."""
+    from itertools import combinations
+
+    from edgekd.export.parity import check, compare
+
+    reference = outputs["torch"]
+    if step is None:
+        step = float(reference.max() - reference.min()) / FLOAT_STEPS or 1.0
+    rows = []
+    for (name, left), (other, right) in combinations(outputs.items(), 2):
+        agreement, near_ties, max_steps, within = compare(left, right, step)
+        rows.append(
+            ParityFigures(
+                stage=job.settings.role,
+                seed=job.seed,
+                precision=precision,
+                pair=f"{name}/{other}",
+                agreement=agreement,
+                near_ties=near_ties,
+                max_steps=max_steps,
+                within_one_step=within,
+                n=len(left),
+            )
+        )
+    for row in rows:
+        check(row)
+    return rows

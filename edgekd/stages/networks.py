@@ -1,0 +1,136 @@
+"""What the stages that train a network have in common: training it, judging it, saving it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekd.config.data import Augment
+from edgekd.config.stages import Method, ModelSettings
+from edgekd.config.training import TrainSettings
+from edgekd.results import ModelFigures
+from edgekd.stages.base import CHECKPOINT, Job
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgekd.data.dataset import Dataset
+
+TEST_LOGITS = "test_logits.npy"
+WEIGHTS = "model.safetensors"
+
+
+def train_network(
+    job: Job[Any],
+    model: nn.Module,
+    data: Dataset,
+    *,
+    method: Method,
+    settings: TrainSettings,
+    augment: Augment,
+    on_epoch: Callable[[int, nn.Module], None] | None = None,
+) -> None:
+    """Trains `model` with `method`, from the soft labels of the job's inputs if it has them."""
+    from edgekd.distill.losses import make_objective
+    from edgekd.distill.softlabels import load_soft_labels
+    from edgekd.train.loop import fit
+
+    cached = job.inputs.get("softlabels")
+    logits = (
+        load_soft_labels(cached, data.train, data.fingerprint, augment, job.seed)
+        if cached
+        else None
+    )
+    history = fit(
+        model,
+        data.train,
+        data.validation,
+        data.spec,
+        settings,
+        make_objective(method, settings.label_smoothing),
+        seed=job.seed,
+        augment=augment,
+        teacher_logits=logits,
+        checkpoint=job.out / CHECKPOINT,
+        on_epoch=on_epoch,
+        progress=job.progress,
+    )
+    history.save(job.out)
+
+
+def judge(
+    job: Job[Any],
+    model: nn.Module,
+    data: Dataset,
+    *,
+    precision: str,
+    weights: str,
+    parameters: int,
+    macs: int,
+) -> ModelFigures:
+    """Accuracy of a torch network on validation and test; keeps the test logits for the report."""
+    import numpy as np
+
+    from edgekd.train.evaluate import accuracy, predict_logits
+
+    test = predict_logits(model, data.test, data.spec)
+    validation = predict_logits(model, data.validation, data.spec)
+    np.save(job.out / TEST_LOGITS, test.numpy(), allow_pickle=False)
+    return ModelFigures(
+        stage=job.node.partition("@")[0],
+        seed=job.seed,
+        format="torch",
+        precision=precision,
+        path=weights,
+        bytes=(job.out / weights).stat().st_size,
+        parameters=parameters,
+        macs=macs,
+        accuracy=accuracy(test, data.test.y, runtime="torch", split="test"),
+        validation=accuracy(validation, data.validation.y, runtime="torch", split="validation"),
+    )
+
+
+def save_and_judge(
+    job: Job[Any], model: nn.Module, settings: ModelSettings, data: Dataset
+) -> ModelFigures:
+    """Saves a float network in the job's folder and judges it."""
+    from edgekd.models.count import macs, parameters
+    from edgekd.models.saved import save
+    from edgekd.spec import ModelSpec
+
+    spec = ModelSpec(name=settings.label, input=data.spec, labels=data.labels)
+    model = model.cpu().eval()
+    save(model, settings, spec, job.out)
+    figures = judge(
+        job,
+        model,
+        data,
+        precision="float32",
+        weights=WEIGHTS,
+        parameters=parameters(model),
+        macs=macs(model, data.spec),
+    )
+    shutil.rmtree(job.out / CHECKPOINT, ignore_errors=True)
+    return figures
+
+
+def note(figures: ModelFigures) -> str:
+    """A network's result in a few words."""
+    validation = figures.validation.value if figures.validation else float("nan")
+    return f"{validation:.1%} validation, {figures.parameters:,} parameters"
+
+
+def fresh_torch_seed(seed: int) -> None:
+    """Seeds what draws a network's first weights."""
+    import torch
+
+    torch.manual_seed(seed)
+
+
+def saved_network(folder: Path, base: Path) -> Any:
+    """The network that an earlier stage saved, with its settings and spec."""
+    from edgekd.models.saved import load
+
+    return load(folder, base)

@@ -1,0 +1,50 @@
+"""Prune: whole channels of the student go, and the rest is trained again with the same loss."""
+
+from __future__ import annotations
+
+from edgekd.config.base import Settings
+from edgekd.config.data import Augment
+from edgekd.config.stages import Method, PruneSettings
+from edgekd.stages.base import Job, Made
+from edgekd.stages.networks import note, save_and_judge, saved_network, train_network
+
+
+class PruneStage(Settings):
+    """What the stage may know."""
+
+    prune: PruneSettings
+    """How much goes."""
+    method: Method
+    """The loss of the training afterwards."""
+    augment: Augment
+    """Variations of training images."""
+
+
+def run(job: Job[PruneStage]) -> Made:
+    """Writes the saved, smaller student.
+
+    Raises:
+        StageError: the target cannot be reached with the rounding of channels.
+    """
+    import torch
+
+    from edgekd.compress.prune import prune
+    from edgekd.data.dataset import load
+    from edgekd.models.count import macs
+
+    settings = job.settings
+    data = load(job.inputs["data"])
+    student = saved_network(job.inputs["student"], job.base)
+    before = macs(student.model, data.spec)
+    model = prune(student.model, torch.zeros(2, *data.spec.shape), settings.prune)
+    train_network(
+        job,
+        model,
+        data,
+        method=settings.method,
+        settings=settings.prune.train,
+        augment=settings.augment,
+    )
+    figures = save_and_judge(job, model, student.settings, data)
+    share = figures.macs / before
+    return Made(note=f"{note(figures)}, {share:.0%} of the MACs", models=[figures])

@@ -1,0 +1,112 @@
+"""Quantize: the student in int8, trained through fake quantizers or only calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edgekd.config.base import Settings
+from edgekd.config.data import Augment
+from edgekd.config.stages import Method, QuantizeSettings
+from edgekd.stages.base import CHECKPOINT, Job, Made
+from edgekd.stages.networks import judge, note, save_and_judge, saved_network, train_network
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FLOAT = "float"
+"""Folder of the float network with the trained weights, inside the artefact."""
+STATISTICS_STILL = 0.5
+"""Share of the epochs after which batch-normalisation statistics stand still, as Krishnamoorthi
+2018 (section 3.2.2) advises."""
+RANGES_STILL = 0.7
+"""Share of the epochs after which activation ranges stand still."""
+
+
+class QuantizeStage(Settings):
+    """What the stage may know."""
+
+    quantize: QuantizeSettings
+    """How."""
+    method: Method
+    """The loss of quantization-aware training."""
+    augment: Augment
+    """Variations of training images."""
+
+
+def run(job: Job[QuantizeStage]) -> Made:
+    """Writes the quantization-aware form and, in `float/`, the same weights without quantizers.
+
+    Raises:
+        StageError: the loss is not finite, or the network cannot be exported as a graph.
+    """
+    import shutil
+
+    from edgekd.compress.quantize import (
+        WEIGHTS,
+        calibrate,
+        convert,
+        float_weights_into,
+        prepare_ptq,
+        prepare_qat,
+        save,
+    )
+    from edgekd.data.dataset import load
+    from edgekd.models.count import macs, parameters
+    from edgekd.train.batches import epoch_order, normalised
+    from edgekd.train.precision import device
+
+    settings = job.settings
+    data = load(job.inputs["data"])
+    student = saved_network(job.inputs["student"], job.base)
+    network = student.model
+    size, work = parameters(network), macs(network, data.spec)
+    samples = normalised(data.train, data.spec, device())
+    chosen = epoch_order(len(samples), job.seed, 0)[: settings.quantize.calibration_samples]
+    calibration = samples[chosen].cpu().split(64)
+    qat = settings.quantize.mode == "qat"
+    prepared = (prepare_qat if qat else prepare_ptq)(network, calibration[0][:4])
+    calibrate(prepared, calibration)
+    if qat:
+        train_network(
+            job,
+            prepared,
+            data,
+            method=settings.method,
+            settings=settings.quantize.train,
+            augment=settings.augment,
+            on_epoch=_stand_still(settings.quantize.train.epochs),
+        )
+    prepared = prepared.cpu()
+    save(prepared, job.out)
+    in_float = replace(job, out=job.out / FLOAT)
+    in_float.out.mkdir(exist_ok=True)
+    trained = float_weights_into(network, prepared)
+    as_float = save_and_judge(in_float, trained, student.settings, data)
+    as_float.path = f"{FLOAT}/{as_float.path}"
+    figures = judge(
+        job,
+        convert(prepared, fold=True),
+        data,
+        precision="int8",
+        weights=WEIGHTS,
+        parameters=size,
+        macs=work,
+    )
+    shutil.rmtree(job.out / CHECKPOINT, ignore_errors=True)
+    return Made(note=f"{note(figures)}, int8", models=[as_float, figures])
+
+
+def _stand_still(epochs: int) -> Callable[[int, nn.Module], None]:
+    from edgekd.compress.prepared import Prepared
+    from edgekd.compress.quantize import freeze_batch_norm, freeze_observers
+
+    def on_epoch(epoch: int, model: nn.Module) -> None:
+        assert isinstance(model, Prepared)
+        if epoch >= STATISTICS_STILL * epochs:
+            freeze_batch_norm(model)
+        if epoch >= RANGES_STILL * epochs:
+            freeze_observers(model)
+
+    return on_epoch
