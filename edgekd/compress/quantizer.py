@@ -179,7 +179,8 @@ def _keeps_all(node: Node) -> bool:
     """Whether `node` is one of the whole-axis slices that export makes of `x[:, :, ::2]`."""
     if node.target is not torch.ops.aten.slice.Tensor or len(node.args) < 4:
         return False
-    return node.args[2] == 0 and node.args[3] == sys.maxsize and node.args[4:] in ((), (1,))
+    start, end, step = node.args[2], node.args[3], node.args[4:]
+    return (start, end) == (0, sys.maxsize) and step in ((), (1,))
 
 
 def _follow(node: Node, targets: frozenset[Any] | set[Any]) -> Node:
