@@ -7,8 +7,8 @@ from typing import Any
 
 from edgekd.config.base import Settings
 from edgekd.config.stages import BenchSettings
-from edgekd.results import ModelFigures
 from edgekd.stages.base import Job, Made
+from edgekd.store import MANIFEST, read_json
 
 
 class BenchStage(Settings):
@@ -20,8 +20,6 @@ class BenchStage(Settings):
     """The profiles of `bench.devices`."""
     machine: dict[str, Any]
     """This machine: figures of another one are not taken over."""
-    files: dict[str, tuple[ModelFigures, ...]]
-    """The files by the input's role; their paths are relative to that input's folder."""
 
 
 def run(job: Job[BenchStage]) -> Made:
@@ -36,14 +34,15 @@ def run(job: Job[BenchStage]) -> Made:
     data = load(job.inputs["data"])
     models = [
         BenchModel(
-            path=job.inputs[role] / figures.path,
-            stage=figures.stage,
-            seed=figures.seed,
-            precision=figures.precision,
-            format=figures.format,
+            path=folder / model["path"],
+            stage=model["stage"],
+            seed=model["seed"],
+            precision=model["precision"],
+            format=model["format"],
         )
-        for role, files in job.settings.files.items()
-        for figures in files
+        for role, folder in job.inputs.items()
+        if role != "data"
+        for model in read_json(folder / MANIFEST)["models"]
     ]
     rows = measure(
         models,

@@ -114,8 +114,11 @@ def _variants(job: Job[ExportStage], network: nn.Module, source: Path) -> list[_
     if job.settings.quantized and "int8" in wanted:
         prepared = quantize.load(network, source)
         folded = quantize.convert(prepared, fold=True)
-        modules = {"onnx": folded, "tflite": quantize.convert(prepared, fold=False)}
-        variants.append(_Variant("int8", {k: v for k, v in modules.items()}, folded))
+        modules: dict[str, nn.Module] = {
+            "onnx": folded,
+            "tflite": quantize.convert(prepared, fold=False),
+        }
+        variants.append(_Variant("int8", modules, folded))
     if "float32" in wanted or not variants:
         network = network.eval()
         variants.append(_Variant("float32", {"onnx": network, "tflite": network}, network))

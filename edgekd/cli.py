@@ -1,0 +1,253 @@
+"""The command line: parse, call, print. No logic."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgekd.errors import EdgekdError
+
+app = typer.Typer(
+    name="edgekd",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From a data set and a budget to a small int8 network that runs on phones and boards.",
+)
+
+
+class SchemaOf(str, Enum):
+    """What `edgekd schema` can print."""
+
+    pipeline = "pipeline"
+    device = "device"
+    result = "result"
+
+
+_DEBUG = "--debug"
+RUNS = Annotated[Path, typer.Option("--runs", help="Where run folders lie.")]
+
+
+def main() -> None:
+    """The `edgekd` command. Exit codes: 0 done; 1 a stage failed; 2 the pipeline file or the
+    arguments are wrong; 3 a budget was missed.
+    """
+    arguments = [argument for argument in sys.argv[1:] if argument != _DEBUG]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        app(arguments, standalone_mode=True)
+    except EdgekdError as error:
+        if debug:
+            raise
+        print(f"edgekd: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print(
+            "\nedgekd: stopped. Finished stages and the last finished epoch are kept.\n"
+            "  fix:   the same command goes on from there",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        print(
+            f"edgekd: {type(error).__name__}: {error}\n"
+            "  where: this is not an error that edgekd knows\n"
+            f"  fix:   run the command again with {_DEBUG} to see where it happened",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+
+
+@app.command()
+def run(
+    pipeline: Annotated[str, typer.Argument(help="A pipeline file, or a shipped one's name.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the file."),
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="Make it and what follows again.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="STAGE", help="The last stage to run.")
+    ] = None,
+    runs: RUNS = Path("runs"),
+    plan: Annotated[bool, typer.Option("--plan", help="Print the stages and run none.")] = False,
+) -> None:
+    """Run a pipeline: train, distil, compress, export, measure, report."""
+    if plan:
+        _print_plan(pipeline, set_ or [], until, runs)
+        return
+    from edgekd.pipeline import run as run_pipeline
+    from edgekd.report.terminal import choose, summary_table
+
+    console = _console()
+    with choose(console) as progress:
+        result = run_pipeline(
+            pipeline,
+            overrides=set_ or [],
+            from_stage=from_,
+            until=until,
+            runs=runs,
+            progress=progress,
+        )
+    console.print(summary_table(result.summary))
+    console.print(f"report: {result.report}", soft_wrap=True)
+    if not result.budget_met:
+        from edgekd.summary import missed_budget
+
+        raise missed_budget(result.summary, result.folder)
+
+
+@app.command()
+def init(
+    data: Annotated[Path | None, typer.Option("--data", help="Your data: an .npz file.")] = None,
+    output: Annotated[Path, typer.Argument(help="The file to write.")] = Path("pipeline.yaml"),
+) -> None:
+    """Write a commented pipeline file to start from."""
+    from edgekd.config.starter import write_starter
+
+    write_starter(output, data)
+    print(f"{output} is written. Next: edgekd validate {output}; edgekd run {output}")
+
+
+@app.command()
+def validate(
+    pipeline: Annotated[str, typer.Argument(help="A pipeline file, or a shipped one's name.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field.")
+    ] = None,
+) -> None:
+    """Check a pipeline file and the files that it names, and print its stages."""
+    from edgekd.pipeline import resolve
+    from edgekd.plan import make_plan
+
+    settings, base = resolve(pipeline, set_ or [])
+    nodes = make_plan(settings, base)
+    print(f"{pipeline} is right: {' > '.join(node.name for node in nodes)}")
+
+
+@app.command()
+def schema(of: Annotated[SchemaOf, typer.Argument(help="Which schema.")]) -> None:
+    """Print a JSON Schema: of the pipeline file, the device file or summary.json."""
+    from edgekd.config.schema import schema_text
+
+    print(schema_text(of.value), end="")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what is missing, and the command that mends it."""
+    from edgekd.doctor import examine
+
+    ok = True
+    for check in examine():
+        ok = ok and (check.ok or check.optional)
+        print(check)
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/NAME.")],
+) -> None:
+    """Write the report of a run again and print its figures."""
+    from edgekd.pipeline import read_summary
+    from edgekd.report.terminal import summary_table
+    from edgekd.stages.report import write_report
+
+    summary = read_summary(folder)
+    page = write_report(summary, folder, again=True)
+    console = _console()
+    console.print(summary_table(summary))
+    console.print(f"report: {page}", soft_wrap=True)
+
+
+@app.command()
+def bench(
+    model: Annotated[Path, typer.Argument(help="An .onnx or .tflite file, anybody's.")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="An .npz file with x and y, for the accuracy.")
+    ] = None,
+    threads: Annotated[list[str] | None, typer.Option(help="1, 2, ... or all.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure latency, memory and accuracy of a model file on this machine."""
+    from edgekd.bench.jobs import bench_file
+    from edgekd.config.load import validate as as_settings
+    from edgekd.config.stages import BenchSettings
+
+    raw: dict[str, Any] = {"quick": quick}
+    if threads:
+        raw["threads"] = [int(t) if t.isdigit() else t for t in threads]
+    rows = bench_file(model, as_settings(BenchSettings, raw), data)
+    if json_:
+        import json
+
+        print(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
+        return
+    from edgekd.report.terminal import bench_table
+
+    _console().print(bench_table(rows))
+
+
+@app.command()
+def export(
+    model: Annotated[
+        Path, typer.Argument(help="A saved model's folder, such as runs/N/distill-*.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.")] = Path(
+        "export"
+    ),
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="onnx, tflite; both if left out.")
+    ] = None,
+) -> None:
+    """Write ONNX and TFLite files of a trained network."""
+    from edgekd.stages.export import export_folder
+
+    for path in export_folder(model, output, tuple(format_ or ("onnx", "tflite"))):
+        print(path)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A file that edgekd exported.")],
+    files: Annotated[list[Path], typer.Argument(help="Pictures, .npy arrays or .csv rows.")],
+    top: Annotated[int, typer.Option(min=1, help="Answers to print for each.")] = 1,
+) -> None:
+    """Ask a deployed model about your own files, in its own runtime."""
+    from edgekd.runtimes.predict import predict as answer
+
+    for prediction in answer(model, files, top=top):
+        print(prediction)
+
+
+def _print_plan(pipeline: str, overrides: list[str], until: str | None, runs: Path) -> None:
+    from edgekd.pipeline import resolve, select
+    from edgekd.plan import make_plan
+    from edgekd.store import Store
+
+    settings, base = resolve(pipeline, overrides)
+    store = Store(runs / settings.name)
+    for node in select(make_plan(settings, base), until):
+        state = "finished" if store.finished(node.stage, node.key) else "to do"
+        uses = ", ".join(used.name for used in node.inputs.values())
+        print(f"{node.name:16} {node.key}  {state:8}  {'from ' + uses if uses else ''}".rstrip())
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)

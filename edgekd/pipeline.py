@@ -1,0 +1,236 @@
+"""Running a pipeline: what is finished is taken, what is not is made, and the figures gathered."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekd.config.load import load_pipeline, validate
+from edgekd.config.pipeline import Pipeline
+from edgekd.errors import ConfigError, StageError
+from edgekd.plan import ORDER, Node, make_plan
+from edgekd.progress import SILENT, Progress
+from edgekd.results import Accuracy, StageFigures, Summary
+from edgekd.stages.base import Job, Made
+from edgekd.stages.report import REPORT, write_report
+from edgekd.stages.teacher import check_gate
+from edgekd.store import Store, write_json
+from edgekd.summary import gather
+
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What `edgekd.run` gives back."""
+
+    folder: Path
+    """The run folder."""
+    summary: Summary
+    """All figures."""
+
+    @property
+    def report(self) -> Path:
+        """The HTML page."""
+        return self.folder / REPORT
+
+    @property
+    def budget_met(self) -> bool:
+        """Whether no budget was missed."""
+        return all(row.ok for row in self.summary.budget)
+
+    def model(self, format: str, precision: str, *, stage: str = "student") -> Path:
+        """An exported file.
+
+        Raises:
+            KeyError: the run made no such file.
+        """
+        for figures in self.summary.models:
+            if (figures.stage, figures.format, figures.precision) == (stage, format, precision):
+                return self.folder / figures.path
+        raise KeyError(f"{stage} {precision} {format}")
+
+
+def run(
+    source: str | Path | Mapping[str, Any] | Pipeline,
+    *,
+    overrides: Sequence[str] = (),
+    from_stage: str | None = None,
+    until: str | None = None,
+    runs: str | Path = "runs",
+    progress: Progress = SILENT,
+) -> RunResult:
+    """Runs a pipeline and returns its figures.
+
+    Args:
+        source: a pipeline file, the name of a shipped one, a mapping like one, or a `Pipeline`.
+            Relative paths in a mapping start from the current folder.
+        overrides: "key.path=value" each, over the file.
+        from_stage: this stage and those that use it are made again.
+        until: the last stage to run.
+        runs: where run folders lie.
+
+    Raises:
+        ConfigError: the pipeline is wrong, with the field and the line.
+        EdgekdError: a stage failed; what was finished before is kept.
+    """
+    pipeline, base = resolve(source, overrides)
+    nodes = select(make_plan(pipeline, base), until)
+    store = Store(Path(runs) / pipeline.name)
+    for node in remade(nodes, from_stage):
+        store.discard(node.stage, node.key)
+    progress.run_started(pipeline.name, [node.name for node in nodes])
+    manifests: dict[str, dict[str, Any]] = {}
+    stages: list[StageFigures] = []
+    for node in nodes:
+        manifest = store.finished(node.stage, node.key)
+        cached = manifest is not None
+        manifest = manifest or _make(node, store, base, progress)
+        manifests[node.name] = manifest
+        stages.append(_stage_figures(node, manifest, cached, store))
+        progress.stage_finished(
+            node.name, cached=cached, seconds=manifest["seconds"], note=manifest["note"]
+        )
+        if node.stage == "teacher":
+            validation = Accuracy.model_validate(manifest["models"][0]["validation"])
+            check_gate(pipeline.teacher.require, validation, node.name)
+    return _conclude(pipeline, store, stages, manifests)
+
+
+def resolve(
+    source: str | Path | Mapping[str, Any] | Pipeline, overrides: Sequence[str] = ()
+) -> tuple[Pipeline, Path]:
+    """The pipeline and the folder that its relative paths start from.
+
+    Raises:
+        ConfigError: the pipeline is wrong.
+    """
+    if isinstance(source, str | Path):
+        return load_pipeline(source, overrides)
+    if overrides:
+        raise ConfigError("Overrides belong to a pipeline file: change the mapping instead.")
+    if isinstance(source, Pipeline):
+        return source, Path.cwd()
+    return validate(Pipeline, dict(source)), Path.cwd()
+
+
+def select(nodes: list[Node], until: str | None) -> list[Node]:
+    """The nodes up to the stage `until`.
+
+    Raises:
+        ConfigError: the pipeline has no such stage.
+    """
+    if until is None:
+        return nodes
+    _require_stage(nodes, until, "--until")
+    last = ORDER.index(until)
+    return [node for node in nodes if ORDER.index(node.stage) <= last]
+
+
+def remade(nodes: list[Node], from_stage: str | None) -> list[Node]:
+    """The nodes of `from_stage` and all that use them.
+
+    Raises:
+        ConfigError: the pipeline has no such stage.
+    """
+    if from_stage is None:
+        return []
+    _require_stage(nodes, from_stage, "--from")
+    again: list[Node] = []
+    for node in nodes:
+        if node.stage == from_stage or any(used in again for used in node.inputs.values()):
+            again.append(node)
+    return again
+
+
+def _require_stage(nodes: list[Node], stage: str, option: str) -> None:
+    stages = list(dict.fromkeys(node.stage for node in nodes))
+    if stage not in stages:
+        raise ConfigError(
+            f"{option} {stage}: this pipeline has no such stage.",
+            fix=f"its stages are {', '.join(stages)}",
+        )
+
+
+def _make(node: Node, store: Store, base: Path, progress: Progress) -> dict[str, Any]:
+    """Runs a node and keeps what it made."""
+    progress.stage_started(node.name)
+    started = time.perf_counter()
+    with store.making(node.stage, node.key) as out:
+        job = Job(
+            settings=node.settings,
+            inputs={role: store.path(n.stage, n.key) for role, n in node.inputs.items()},
+            out=out,
+            node=node.name,
+            seed=node.seed,
+            base=base,
+            progress=progress,
+        )
+        stage = importlib.import_module(f"edgekd.stages.{node.module}")
+        try:
+            made: Made = stage.run(job)
+            manifest = _manifest(node, made, time.perf_counter() - started)
+            store.finish(node.stage, node.key, out, manifest)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            free = shutil.disk_usage(store.folder).free
+            raise StageError(
+                "The disk is full.",
+                where=f"{node.name}, writing to {out} ({free / 1e6:.1f} MB free)",
+                fix="free some space and run the same command again: finished stages and the last "
+                "finished epoch are kept. Or write elsewhere with --runs",
+            ) from error
+    return manifest
+
+
+def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
+    return {
+        "stage": node.stage,
+        "node": node.name,
+        "key": node.key,
+        "seed": node.seed,
+        "inputs": {role: used.key for role, used in node.inputs.items()},
+        "settings": node.settings.model_dump(mode="json"),
+        "outside": dict(node.outside),
+        "seconds": round(seconds, 3),
+        "note": made.note,
+        "warnings": made.warnings,
+        "models": [figures.model_dump(mode="json") for figures in made.models],
+        "parity": [figures.model_dump(mode="json") for figures in made.parity],
+        "bench": [figures.model_dump(mode="json") for figures in made.bench],
+    }
+
+
+def _stage_figures(
+    node: Node, manifest: dict[str, Any], cached: bool, store: Store
+) -> StageFigures:
+    return StageFigures(
+        name=node.name,
+        key=node.key,
+        cached=cached,
+        seconds=manifest["seconds"],
+        folder=store.path(node.stage, node.key).name,
+        warnings=manifest["warnings"],
+    )
+
+
+def _conclude(
+    pipeline: Pipeline,
+    store: Store,
+    stages: list[StageFigures],
+    manifests: dict[str, dict[str, Any]],
+) -> RunResult:
+    """Writes the summary, and the report if it would say something new."""
+    from edgekd.devices.machine import describe_machine
+
+    summary = gather(pipeline, describe_machine(), stages, manifests)
+    write_json(store.folder / SUMMARY, summary.model_dump(mode="json"))
+    write_report(summary, store.folder)
+    return RunResult(store.folder, summary)

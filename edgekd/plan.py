@@ -1,0 +1,219 @@
+"""The graph of a pipeline: which stage runs on whose artefacts. Nobody else knows the order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from edgekd.config.base import Settings
+from edgekd.config.pipeline import Pipeline
+from edgekd.config.stages import LabelsSettings, Method, ModelSettings
+from edgekd.errors import ConfigError
+from edgekd.keys import code_key
+from edgekd.stages.bench import BenchStage
+from edgekd.stages.data import DataStage
+from edgekd.stages.distill import DistillStage
+from edgekd.stages.export import ExportStage
+from edgekd.stages.finetune import FinetuneStage
+from edgekd.stages.prune import PruneStage
+from edgekd.stages.quantize import QuantizeStage
+from edgekd.stages.softlabels import SoftLabelsStage
+from edgekd.stages.teacher import TeacherStage
+from edgekd.store import digest
+
+ORDER = (
+    "data",
+    "teacher",
+    "softlabels",
+    "distill",
+    "finetune",
+    "prune",
+    "quantize",
+    "export-teacher",
+    "export",
+    "bench",
+)
+"""All stages, in the order in which they run."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One stage's work, for one seed."""
+
+    stage: str
+    """Of `ORDER`."""
+    name: str
+    """The stage, or in a run over several seeds "stage@seed"."""
+    seed: int
+    settings: Settings
+    inputs: Mapping[str, Node]
+    """By role: "data", "teacher", "student", "softlabels"."""
+    outside: Mapping[str, Any]
+    """What else can change the result: fingerprints of files, the effective precision."""
+
+    @property
+    def module(self) -> str:
+        """The module of `edgekd.stages` that does it."""
+        return self.stage.partition("-")[0]
+
+    @cached_property
+    def key(self) -> str:
+        """The artefact's key: all that can change it, and nothing else."""
+        return digest(
+            {
+                "stage": self.stage,
+                "seed": self.seed,
+                "settings": self.settings.model_dump(mode="json"),
+                "inputs": {role: node.key for role, node in self.inputs.items()},
+                "outside": dict(self.outside),
+                "code": code_key(f"edgekd.stages.{self.module}"),
+            }
+        )
+
+
+def make_plan(pipeline: Pipeline, base: Path) -> list[Node]:
+    """The nodes of a pipeline in an order in which they can run.
+
+    Args:
+        base: the folder that relative paths of the pipeline file start from.
+
+    Raises:
+        EdgekdError: a file that the pipeline names cannot be read.
+    """
+    from edgekd.data.sources import source_fingerprint
+
+    source = {"fingerprint": source_fingerprint(pipeline.data, base)}
+    data = Node("data", "data", 0, DataStage(data=pipeline.data), {}, source)
+    nodes = [data]
+    for seed in pipeline.run_seeds:
+        nodes += _Branch(pipeline, base, seed, data).nodes()
+    return sorted(nodes, key=lambda node: (node.seed, ORDER.index(node.stage)))
+
+
+class _Branch:
+    """Everything after the data, for one seed."""
+
+    def __init__(self, pipeline: Pipeline, base: Path, seed: int, data: Node) -> None:
+        self.pipeline, self.base, self.seed, self.data = pipeline, base, seed, data
+        self.made: list[Node] = []
+
+    def add(self, stage: str, settings: Settings, inputs: dict[str, Node], **outside: Any) -> Node:
+        name = f"{stage}@{self.seed}" if self.pipeline.seeds else stage
+        node = Node(stage, name, self.seed, settings, {"data": self.data, **inputs}, outside)
+        self.made.append(node)
+        return node
+
+    def nodes(self) -> list[Node]:
+        p = self.pipeline
+        augment, method = p.data.augment, p.distill.method
+        teacher = self.teacher()
+        soft = {"softlabels": self.soft_labels(teacher)} if self.soft_labels_wanted() else {}
+        student = self.add(
+            "distill",
+            DistillStage(
+                model=p.student.model, method=method, train=p.distill.train, augment=augment
+            ),
+            {"teacher": teacher, **_if_soft(method, soft)},
+            **self.trained(p.student.model, p.distill.train.precision),
+        )
+        if p.finetune is not None:
+            chosen = p.finetune.method or method
+            finetune = FinetuneStage(method=chosen, train=p.finetune.train, augment=augment)
+            student = self.refine("finetune", finetune, student, _if_soft(chosen, soft))
+        if p.prune is not None:
+            prune = PruneStage(prune=p.prune, method=method, augment=augment)
+            student = self.refine("prune", prune, student, _if_soft(method, soft))
+        if p.quantize is not None:
+            quantize = QuantizeStage(quantize=p.quantize, method=method, augment=augment)
+            student = self.refine("quantize", quantize, student, _if_soft(method, soft))
+        self.deploy(teacher, student)
+        return self.made
+
+    def teacher(self) -> Node:
+        t = self.pipeline.teacher
+        settings = TeacherStage(
+            model=t.model,
+            train=t.train,
+            weights=str(t.weights) if t.weights else None,
+            augment=self.pipeline.data.augment,
+        )
+        outside = self.trained(t.model, t.train.precision if t.train else "float32")
+        if t.weights is not None:
+            outside["weights"] = weights_fingerprint(self.base / t.weights)
+        return self.add("teacher", settings, {}, **outside)
+
+    def soft_labels_wanted(self) -> bool:
+        methods = [self.pipeline.distill.method]
+        if self.pipeline.finetune is not None and self.pipeline.finetune.method is not None:
+            methods.append(self.pipeline.finetune.method)
+        return any(_needs_teacher(method) for method in methods)
+
+    def soft_labels(self, teacher: Node) -> Node:
+        settings = SoftLabelsStage(augment=self.pipeline.data.augment)
+        return self.add("softlabels", settings, {"teacher": teacher})
+
+    def refine(self, stage: str, settings: Settings, student: Node, soft: dict[str, Node]) -> Node:
+        """A stage that takes the student and gives it back changed."""
+        outside = self.trained(self.pipeline.student.model, "auto")
+        return self.add(stage, settings, {"student": student, **soft}, **outside)
+
+    def deploy(self, teacher: Node, student: Node) -> None:
+        p = self.pipeline
+        both = p.export.model_copy(update={"precisions": ("float32",)})
+        exports = {
+            "teacher": self.add(
+                "export-teacher",
+                ExportStage(role="teacher", quantized=False, export=both),
+                {"teacher": teacher},
+            ),
+            "student": self.add(
+                "export",
+                ExportStage(role="student", quantized=p.quantize is not None, export=p.export),
+                {"student": student},
+            ),
+        }
+        from edgekd.config.load import load_device
+        from edgekd.devices.machine import describe_machine
+
+        devices = {name: load_device(name).model_dump(mode="json") for name in p.bench.devices}
+        settings = BenchStage(
+            bench=p.bench, devices=devices, machine=describe_machine().model_dump(mode="json")
+        )
+        self.add("bench", settings, exports)
+
+    def trained(self, model: ModelSettings, precision: str) -> dict[str, Any]:
+        """What a training depends on beside its settings."""
+        from edgekd.train.precision import effective_precision
+
+        outside: dict[str, Any] = {"precision": effective_precision(precision)}
+        if model.python is not None:
+            from edgekd.models.python_source import python_source
+
+            outside["python"] = python_source(model, self.base)
+        return outside
+
+
+def _needs_teacher(method: Method) -> bool:
+    return not isinstance(method, LabelsSettings)
+
+
+def _if_soft(method: Method, soft: dict[str, Node]) -> dict[str, Node]:
+    return soft if _needs_teacher(method) else {}
+
+
+def weights_fingerprint(path: Path) -> str:
+    """SHA-256 of a weights file, or of the one in a saved model folder.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    import hashlib
+
+    file = path / "model.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        raise ConfigError("The teacher's weights are not there.", where=f"teacher.weights: {file}")
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

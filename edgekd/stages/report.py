@@ -1,0 +1,103 @@
+"""Report: the summary and the networks' answers become one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekd.keys import code_key
+from edgekd.results import StageFigures, Summary
+from edgekd.stages.networks import TEST_LOGITS
+from edgekd.store import digest, write_atomic
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgekd.report.details import Details
+
+REPORT = "report.html"
+REPORT_KEY = ".report-key"
+
+
+def write_report(summary: Summary, run_folder: Path, *, again: bool = False) -> Path:
+    """Writes `report.html`, unless the one that is there says the same already.
+
+    Args:
+        summary: the figures.
+        run_folder: where the artefacts lie.
+        again: write it in any case.
+    """
+    page, key_file = run_folder / REPORT, run_folder / REPORT_KEY
+    key = _key(summary)
+    if not again and page.is_file() and key_file.is_file() and key_file.read_text() == key:
+        return page
+    from edgekd.report.page import write_report as write_page
+
+    write_page(summary, details(summary, run_folder), page)
+    write_atomic(key_file, key)
+    return page
+
+
+def _key(summary: Summary) -> str:
+    """What the page shows, but for when it was made and what was found finished."""
+    shown = summary.model_dump(
+        mode="json", exclude={"date": True, "stages": {"__all__": {"cached"}}}
+    )
+    return digest({"summary": shown, "code": code_key(__name__)})
+
+
+def details(summary: Summary, run_folder: Path) -> Details:
+    """What the page shows beside the summary, read from the artefacts."""
+    from edgekd.data.dataset import load
+    from edgekd.report.details import Details
+    from edgekd.train.history import FILE, History
+
+    folders = {stage.name: run_folder / stage.folder for stage in summary.stages}
+    histories = {
+        name: list(History.load(folder).epochs)
+        for name, folder in folders.items()
+        if (folder / FILE).is_file()
+    }
+    data = load(folders["data"])
+    networks = _networks(summary)
+    confusion = {
+        role: _confusion(run_folder / stage.folder, data.test.y, data.classes)
+        for role, stage in networks.items()
+    }
+    settings = summary.settings
+    return Details(
+        histories=histories,
+        confusion=confusion,
+        labels=data.labels,
+        warnings=[warning for stage in summary.stages for warning in stage.warnings],
+        samples={name: len(split.y) for name, split in data.splits.items()},
+        networks={role: _describe(settings[role]["model"]) for role in ("teacher", "student")},
+    )
+
+
+def _networks(summary: Summary) -> dict[str, StageFigures]:
+    """The stages that made the teacher and the last student of the first seed."""
+    found: dict[str, StageFigures] = {}
+    made = {model.stage for model in summary.models if model.format == "torch"}
+    for stage in summary.stages:
+        name, _, seed = stage.name.partition("@")
+        if name in made and seed in {"", str(summary.seed)}:
+            found["teacher" if name == "teacher" else "student"] = stage
+    return found
+
+
+def _confusion(folder: Path, y: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    import numpy as np
+    import torch
+
+    from edgekd.train.evaluate import confusion_matrix
+
+    logits = torch.from_numpy(np.load(folder / TEST_LOGITS, allow_pickle=False))
+    return confusion_matrix(logits, y, classes)
+
+
+def _describe(model: dict[str, Any]) -> str:
+    from edgekd.config.stages import ModelSettings
+
+    return ModelSettings.model_validate(model).label

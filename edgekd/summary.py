@@ -1,0 +1,149 @@
+"""`summary.json`: the figures of all finished stages, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from edgekd.config.pipeline import Pipeline
+from edgekd.config.stages import LatencyBudget
+from edgekd.keys import all_versions
+from edgekd.results import (
+    BenchFigures,
+    BudgetFigures,
+    Machine,
+    ModelFigures,
+    ParityFigures,
+    SeedFigures,
+    StageFigures,
+    Summary,
+)
+from edgekd.statistics import mean_interval
+
+
+def gather(
+    pipeline: Pipeline,
+    machine: Machine,
+    stages: Sequence[StageFigures],
+    manifests: Mapping[str, Mapping[str, Any]],
+) -> Summary:
+    """The summary of the finished `stages`.
+
+    Args:
+        manifests: of every finished stage, by its name.
+    """
+    models: list[ModelFigures] = []
+    parity: list[ParityFigures] = []
+    bench: list[BenchFigures] = []
+    for stage in stages:
+        manifest = manifests[stage.name]
+        for raw in manifest["models"]:
+            model = ModelFigures.model_validate(raw)
+            model.path = f"{stage.folder}/{model.path}"
+            models.append(model)
+        parity += [ParityFigures.model_validate(raw) for raw in manifest["parity"]]
+        bench += [BenchFigures.model_validate(raw) for raw in manifest["bench"]]
+    _fill_accuracy(models, bench)
+    return Summary(
+        pipeline=pipeline.name,
+        seed=pipeline.seed,
+        seeds=pipeline.run_seeds,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        settings=pipeline.model_dump(mode="json"),
+        versions=all_versions(),
+        machine=machine,
+        stages=list(stages),
+        models=models,
+        parity=parity,
+        bench=bench,
+        budget=budget(pipeline, models, bench),
+        over_seeds=over_seeds(models, bench) if len(pipeline.run_seeds) > 1 else [],
+    )
+
+
+def _fill_accuracy(models: list[ModelFigures], bench: list[BenchFigures]) -> None:
+    """An exported file's accuracy is the one that was measured in its runtime."""
+    measured = {row.model: row.accuracy for row in bench if row.accuracy is not None}
+    for model in models:
+        if model.accuracy is None:
+            model.accuracy = measured.get(model.path)
+
+
+def budget(
+    pipeline: Pipeline, models: Sequence[ModelFigures], bench: Sequence[BenchFigures]
+) -> list[BudgetFigures]:
+    """The verdict on every limit that has been measured; over several seeds, on the mean."""
+    limits = pipeline.budget
+    form, precision = pipeline.deployed_format, pipeline.deployed_precision
+    files = [m for m in models if (m.stage, m.format, m.precision) == ("student", form, precision)]
+    rows: list[BudgetFigures] = []
+
+    def judge(name: str, limit: float | None, values: Sequence[float], unit: str,
+              keeps: Callable[[float, float], bool]) -> None:  # fmt: skip
+        if limit is None or not values:
+            return
+        value = sum(values) / len(values)
+        rows.append(
+            BudgetFigures(name=name, limit=limit, value=value, unit=unit, ok=keeps(value, limit))
+        )
+
+    def at_most(value: float, limit: float) -> bool:
+        return value <= limit + 1e-12
+
+    def at_least(value: float, limit: float) -> bool:
+        return value >= limit - 1e-12
+
+    reached = {m.seed: m.accuracy.value for m in files if m.accuracy is not None}
+    judge("size", limits.size, [m.bytes for m in files], "bytes", at_most)
+    judge("accuracy", limits.accuracy, list(reached.values()), "fraction", at_least)
+    teachers = {
+        m.seed: m.accuracy.value
+        for m in models
+        if m.stage == "teacher" and m.format == "torch" and m.accuracy is not None
+    }
+    drops = [teachers[seed] - value for seed, value in reached.items() if seed in teachers]
+    judge("accuracy drop", limits.accuracy_drop, drops, "fraction", at_most)
+    paths = {m.path for m in files}
+    for limit in limits.latency:
+        rows_there = [
+            row.latency_us
+            for row in bench
+            if row.model in paths and row.device == limit.device and _threads_fit(limit, row)
+        ]
+        for percentile in ("p50", "p90"):
+            judge(
+                f"latency {percentile} on {limit.device}, {_threads_text(limit)}",
+                getattr(limit, percentile),
+                [getattr(latency, percentile) for latency in rows_there],
+                "us",
+                at_most,
+            )
+    return rows
+
+
+def _threads_fit(limit: LatencyBudget, row: BenchFigures) -> bool:
+    return row.threads == limit.threads if limit.threads != "all" else row.threads > 1
+
+
+def _threads_text(limit: LatencyBudget) -> str:
+    return "1 thread" if limit.threads == 1 else f"{limit.threads} threads"
+
+
+def over_seeds(models: Sequence[ModelFigures], bench: Sequence[BenchFigures]) -> list[SeedFigures]:
+    """Means with intervals of everything that was measured once a seed."""
+    groups: dict[str, list[float]] = {}
+    for m in models:
+        name = f"{m.stage}, {m.format}, {m.precision}"
+        if m.accuracy is not None:
+            groups.setdefault(f"test accuracy of {name}", []).append(m.accuracy.value)
+        groups.setdefault(f"bytes of {name}", []).append(m.bytes)
+    for row in bench:
+        name = f"p50 us of {row.stage}, {row.precision}, {row.runtime} on {row.device}"
+        groups.setdefault(f"{name}, {row.threads} threads", []).append(row.latency_us.p50)
+    means = []
+    for name, values in groups.items():
+        if len(values) > 1:
+            mean, low, high = mean_interval(values)
+            means.append(SeedFigures(name=name, mean=mean, low=low, high=high, n=len(values)))
+    return means
