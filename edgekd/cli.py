@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from edgekd.errors import EdgekdError
@@ -22,7 +23,7 @@ app = typer.Typer(
 )
 
 
-class SchemaOf(str, Enum):
+class SchemaOf(StrEnum):
     """What `edgekd schema` can print."""
 
     pipeline = "pipeline"
@@ -41,13 +42,16 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != _DEBUG]
     debug = len(arguments) < len(sys.argv) - 1
     try:
-        app(arguments, standalone_mode=True)
+        sys.exit(app(arguments, standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except EdgekdError as error:
         if debug:
             raise
         print(f"edgekd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         if debug:
             raise
         print(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from edgekd.config.load import load_pipeline, validate
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError, StageError
@@ -20,7 +22,7 @@ from edgekd.results import Accuracy, StageFigures, Summary
 from edgekd.stages.base import Job, Made
 from edgekd.stages.report import REPORT, write_report
 from edgekd.stages.teacher import check_gate
-from edgekd.store import Store, write_json
+from edgekd.store import Store, read_json, write_json
 from edgekd.summary import gather
 
 SUMMARY = "summary.json"
@@ -101,6 +103,30 @@ def run(
             validation = Accuracy.model_validate(manifest["models"][0]["validation"])
             check_gate(pipeline.teacher.require, validation, node.name)
     return _conclude(pipeline, store, stages, manifests)
+
+
+def read_summary(folder: Path) -> Summary:
+    """The summary of a run folder.
+
+    Raises:
+        ConfigError: it is no run folder.
+        StageError: its summary is broken.
+    """
+    path = folder / SUMMARY
+    if not path.is_file():
+        raise ConfigError(
+            "This is not the folder of a run that was finished.",
+            where=str(path),
+            fix="give runs/NAME, or run the pipeline first",
+        )
+    try:
+        return Summary.model_validate(read_json(path))
+    except ValidationError as error:
+        raise StageError(
+            "The summary of this run is of another version of edgekd.",
+            where=f"{path}: {error.errors()[0]['loc']}",
+            fix="run the pipeline again: what is finished is taken over",
+        ) from error
 
 
 def resolve(

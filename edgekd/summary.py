@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.stages import LatencyBudget
+from edgekd.errors import BudgetMissed
 from edgekd.keys import all_versions
 from edgekd.results import (
     BenchFigures,
@@ -128,6 +130,28 @@ def _threads_fit(limit: LatencyBudget, row: BenchFigures) -> bool:
 
 def _threads_text(limit: LatencyBudget) -> str:
     return "1 thread" if limit.threads == 1 else f"{limit.threads} threads"
+
+
+def missed_budget(summary: Summary, folder: Path) -> BudgetMissed:
+    """The error that tells which limits of a finished run were missed, and by how much."""
+    lines = [
+        f"{row.name}: {show(row.value, row.unit)}, limit {show(row.limit, row.unit)}"
+        for row in summary.budget
+        if not row.ok
+    ]
+    return BudgetMissed(
+        "The run is done, and a budget is missed: " + "; ".join(lines) + ".",
+        where=str(folder),
+        fix="see the report for what costs most; a smaller student.model.width or prune.keep saves "
+        "size and time, more distill.train.epochs gain accuracy",
+    )
+
+
+def show(value: float, unit: str) -> str:
+    """A figure in the unit that people write it in."""
+    if unit == "bytes":
+        return f"{value / 1000:.1f} kB"
+    return f"{value:.2%}" if unit == "fraction" else f"{value / 1000:.3f} ms"
 
 
 def over_seeds(models: Sequence[ModelFigures], bench: Sequence[BenchFigures]) -> list[SeedFigures]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgekd.config.base import Settings
 from edgekd.config.stages import ExportSettings
-from edgekd.errors import StageError
+from edgekd.errors import ConfigError, StageError
 from edgekd.results import ModelFigures, ParityFigures
 from edgekd.stages.base import Job, Made
 from edgekd.stages.networks import saved_network
@@ -78,7 +78,7 @@ def _export(job: Job[ExportStage]) -> Made:
     models: list[ModelFigures] = []
     parity: list[ParityFigures] = []
     step: float | None = None
-    for variant in _variants(job, network.model, source):
+    for variant in _variants(settings.export, settings.quantized, network.model, source):
         outputs = {"torch": _torch_logits(variant.reference, x)}
         for form in settings.export.formats:
             job.progress.message(f"{settings.role} to {form}, {variant.precision}")
@@ -105,13 +105,15 @@ def _export(job: Job[ExportStage]) -> Made:
     return Made(note=f"{files}, runtimes agree on {least:.2%}", models=models, parity=parity)
 
 
-def _variants(job: Job[ExportStage], network: nn.Module, source: Path) -> list[_Variant]:
+def _variants(
+    settings: ExportSettings, quantized: bool, network: nn.Module, source: Path
+) -> list[_Variant]:
     """The precisions to export, int8 first: its output step judges the float files as well."""
     from edgekd.compress import quantize
 
-    wanted = job.settings.export.precisions
+    wanted = settings.precisions
     variants = []
-    if job.settings.quantized and "int8" in wanted:
+    if quantized and "int8" in wanted:
         prepared = quantize.load(network, source)
         folded = quantize.convert(prepared, fold=True)
         modules: dict[str, nn.Module] = {
@@ -180,3 +182,41 @@ def _compare(
     for row in rows:
         check(row)
     return rows
+
+
+def export_folder(source: Path, out: Path, formats: tuple[str, ...]) -> list[Path]:
+    """Exports a saved network (float, or the artefact of a quantize stage) without a pipeline.
+
+    Args:
+        source: a folder that holds a saved model, such as runs/NAME/quantize-KEY.
+        out: where the files go; made if need be.
+        formats: of "onnx" and "tflite".
+
+    Returns:
+        The files. They are not compared with torch here, because no samples are at hand; the
+        pipeline's export stage does that.
+
+    Raises:
+        ConfigError: the folder holds no saved model, or a format is unknown.
+        StageError: an operator cannot be exported.
+    """
+    unknown = sorted(set(formats) - set(RUNTIME))
+    if unknown:
+        raise ConfigError(f"{unknown[0]} is no format.", fix="--format onnx or --format tflite")
+    quantized = (source / FLOAT).is_dir()
+    folder = source / FLOAT if quantized else source
+    if not (folder / "model.json").is_file():
+        raise ConfigError(
+            "There is no saved model in this folder.",
+            where=str(source),
+            fix="give the artefact of a stage, such as runs/NAME/distill-KEY",
+        )
+    network = saved_network(folder, Path.cwd())
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    for variant in _variants(ExportSettings(), quantized, network.model, source):
+        for form in formats:
+            path = out / f"model-{variant.precision}.{form}"
+            _write(form, variant, network.spec, path)
+            written.append(path)
+    return written

@@ -1,0 +1,32 @@
+# make demo   set up, run the digits pipeline, print where the report lies
+# make test   set up, run all tests
+# make check  lint, format and types
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The newest torch with a CPU build on your index; see README, "Installing".
+TORCH ?= torch>=2.11,<2.14
+
+.PHONY: demo test check clean
+
+demo: $(STAMP)
+	$(BIN)/edgekd run pipelines/digits.yaml
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+# torch first and by itself: with it installed, nothing else pulls another build.
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache

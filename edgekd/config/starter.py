@@ -1,0 +1,111 @@
+"""The pipeline file that `edgekd init` writes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgekd.config.data import NpzData
+from edgekd.config.schema import schema_text
+from edgekd.errors import ConfigError, DataError
+from edgekd.store import write_atomic
+
+SCHEMA_FILE = "pipeline.schema.json"
+
+TEMPLATE = """\
+# yaml-language-server: $schema={schema}
+# Every field has a default: `edgekd schema pipeline` lists them. Run this with
+#   edgekd run {file}
+name: {name}
+seed: 0                  # the same seed on the same processor gives the same bits
+# seeds: 5               # do everything five times, and get figures with intervals
+
+{data}
+teacher:                 # the large network; only its answers reach the student
+  model: {teacher}
+  train: {{epochs: 40}}
+  # require: {{accuracy: 95 %}}   # stop here if the teacher is worse than this on validation
+
+student:                 # the network that is deployed
+  model: {{name: {student}, width: 0.5}}
+
+distill:
+  method: {{name: kd, temperature: 4}}
+  train: {{epochs: 60}}
+
+# prune: {{keep: 0.7}}     # remove whole channels until 70 % of the multiplications remain
+
+quantize: qat            # int8, trained through the quantizer; `ptq` only calibrates
+
+bench: quick             # leave this line out for figures to publish
+
+budget:                  # a miss is told at the end, with exit code 3
+  accuracy_drop: 2 %     # below the teacher, on the test set
+  # size: 40 kB
+  # latency: {{device: local, threads: 1, p50: 2 ms}}
+"""
+
+DIGITS = """\
+data:
+  source: digits         # scikit-learn's handwritten digits; or the path of your own .npz
+  augment: {shift: 1}
+"""
+
+NPZ = """\
+data:
+  source: npz
+  path: {path}
+{augment}"""
+
+AUGMENT = (
+    "  augment: {shift: 2}    # and flip: true, where a mirrored image is still the same class\n"
+)
+
+
+def write_starter(output: Path, data: Path | None) -> None:
+    """Writes a commented pipeline file for `data` (or the digits), and the schema beside it.
+
+    Raises:
+        ConfigError: `output` exists.
+        DataError: `data` cannot be used, said now rather than after the file is written.
+    """
+    if output.exists():
+        raise ConfigError(
+            "This file exists already.", where=str(output), fix="name another file to write"
+        )
+    if data is None:
+        name, block, teacher, student = "digits", DIGITS, "resnet20", "dscnn"
+    else:
+        name, block, teacher, student = _for_data(data, output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    text = TEMPLATE.format(
+        schema=SCHEMA_FILE,
+        file=output.name,
+        name=name,
+        data=block,
+        teacher=teacher,
+        student=student,
+    )
+    write_atomic(output.with_name(SCHEMA_FILE), schema_text("pipeline"))
+    write_atomic(output, text)
+
+
+def _for_data(data: Path, output: Path) -> tuple[str, str, str, str]:
+    """Name, data block, teacher and student that suit a file."""
+    import json
+
+    from edgekd.data.sources import load_source
+
+    if data.suffix != ".npz":
+        raise DataError(
+            "This kind of data has no source yet.",
+            where=str(data),
+            fix="save it as .npz with the arrays x and y: see docs/data.md",
+        )
+    dataset = load_source(NpzData(path=data.absolute()), Path.cwd())
+    path = os.path.relpath(data.absolute(), output.absolute().parent)
+    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in data.stem).strip("._-")
+    is_image = dataset.spec.kind == "image"
+    block = NPZ.format(path=json.dumps(path), augment=AUGMENT if is_image else "")
+    networks = ("resnet20", "dscnn") if is_image else ("mlp", "mlp")
+    return name or "mine", block, *networks
