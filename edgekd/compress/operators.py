@@ -63,7 +63,6 @@ RULES: dict[Any, Rule] = {
     aten.unsqueeze.default: Rule("shared"),
     aten.contiguous.default: Rule("shared"),
     aten.sigmoid.default: Rule("fixed"),
-    aten.hardsigmoid.default: Rule("fixed"),
     aten.softmax.int: Rule("fixed"),
 }
 

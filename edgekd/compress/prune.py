@@ -69,7 +69,7 @@ class _Block:
 
 def _counter(target: str, example: Tensor) -> Cost:
     def count(model: nn.Module) -> float:
-        macs, parameters = tp.utils.count_ops_and_params(model, example[:1])
+        macs, parameters, *_ = tp.utils.count_ops_and_params(model, example[:1])
         return float(macs if target == "macs" else parameters)
 
     return count

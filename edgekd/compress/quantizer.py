@@ -110,6 +110,7 @@ class EdgeQuantizer(Quantizer):
                 model.graph.erase_node(node)
             elif node.target in operators.FUNCTIONAL:
                 node.target = operators.FUNCTIONAL[node.target]
+        _unfold_hard_sigmoids(model)
         _scalars_to_tensors(model)
         model.graph.lint()
         model.recompile()
@@ -197,6 +198,22 @@ def _between(first: Node, last: Node) -> list[Node]:
     while chain[-1] is not last:
         chain.append(next(iter(chain[-1].users)))
     return chain
+
+
+def _unfold_hard_sigmoids(model: GraphModule) -> None:
+    """Writes hard-sigmoid as relu6(x + 3) / 6: neither runtime has it in int8, both have these."""
+    aten = torch.ops.aten
+    for node in list(model.graph.nodes):
+        if node.target is not aten.hardsigmoid.default:
+            continue
+        with model.graph.inserting_before(node):
+            moved = model.graph.call_function(aten.add.Tensor, (node.args[0], 3.0))
+            clamped = model.graph.call_function(aten.hardtanh.default, (moved, 0.0, 6.0))
+            scaled = model.graph.call_function(aten.mul.Tensor, (clamped, 1 / 6))
+        for new in (moved, clamped, scaled):
+            new.meta = dict(node.meta)
+        node.replace_all_uses_with(scaled)
+        model.graph.erase_node(node)
 
 
 def _scalars_to_tensors(model: GraphModule) -> None:

@@ -1,0 +1,101 @@
+"""Reading and rewriting TFLite flatbuffers with the schema that comes with LiteRT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgekd.spec import METADATA_NAME, Quantization
+
+IDENTIFIER = b"TFL3"
+ALIGNMENT = 16  # of constants, as schema.fbs demands (force_align)
+KEPT_METADATA = (b"min_runtime_version",)
+
+
+def parse(content: bytes) -> Any:
+    """The model of a TFLite file, as the schema's object `ModelT`."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    return schema.ModelT.InitFromPackedBuf(content, 0)
+
+
+def end_quantizations(model: Any) -> tuple[Quantization | None, Quantization | None]:
+    """Scale and zero point of the only input and output; None for float tensors."""
+    graph = model.subgraphs[0]
+    found = []
+    for index in (graph.inputs[0], graph.outputs[0]):
+        parameters = graph.tensors[index].quantization
+        if parameters is None or parameters.scale is None or not len(parameters.scale):
+            found.append(None)
+            continue
+        scale, zero_point = float(parameters.scale[0]), int(parameters.zeroPoint[0])
+        found.append(Quantization(scale=scale, zero_point=zero_point))
+    return found[0], found[1]
+
+
+def tidy(model: Any, input_name: str, output_name: str) -> None:
+    """Names input and output, and shortens all other names: they hold the exporter's classes."""
+    graph = model.subgraphs[0]
+    graph.name = b"main"
+    for index, tensor in enumerate(graph.tensors):
+        tensor.name = f"t{index}".encode()
+    for index, name in ((graph.inputs[0], input_name), (graph.outputs[0], output_name)):
+        graph.tensors[index].name = name.encode()
+    for signature in model.signatureDefs:
+        signature.inputs[0].name = input_name.encode()
+        signature.outputs[0].name = output_name.encode()
+    model.metadata = [m for m in model.metadata or [] if m.name in KEPT_METADATA]
+
+
+def describe(model: Any, description: str, text: str) -> None:
+    """Sets the model's description, and adds `text` as the metadata entry `edgekd`."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model.description = description.encode()
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(text.encode(), np.uint8)
+    entry = schema.MetadataT()
+    entry.name = METADATA_NAME.encode()
+    entry.buffer = len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata.append(entry)
+
+
+def read_entry(content: bytes) -> str | None:
+    """The text of the metadata entry `edgekd`; None if there is none."""
+    model = parse(content)
+    for entry in model.metadata or []:
+        if entry.name == METADATA_NAME.encode():
+            return bytes(model.buffers[entry.buffer].data).decode()
+    return None
+
+
+def pack(model: Any) -> bytes:
+    """The file of a model. Buffers that nothing refers to stay as they are."""
+    import flatbuffers
+
+    for buffer in model.buffers:
+        if buffer.data is not None and len(buffer.data):
+            buffer.Pack = _aligned_packer(buffer)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _aligned_packer(buffer: Any) -> Any:
+    """What writes a constant at a multiple of 16 bytes, which the generated code forgets."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    data = bytes(np.asarray(buffer.data, np.uint8))
+
+    def write(builder: Any) -> int:
+        builder.StartVector(1, len(data), ALIGNMENT)
+        builder.head = builder.head - len(data)
+        builder.Bytes[builder.head : builder.head + len(data)] = data
+        vector = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, vector)
+        return schema.BufferEnd(builder)
+
+    return write

@@ -1,0 +1,71 @@
+"""Export to ONNX: one file, dynamic batch, NCHW, with the model's spec inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgekd.export import onnx_graph
+from edgekd.export.deployed import Precision, deployed, example
+from edgekd.export.failure import conversion_error
+from edgekd.export.quiet import quiet
+from edgekd.spec import METADATA_NAME, DeployedSpec, ModelSpec
+from edgekd.store import write_atomic
+
+
+def export_onnx(
+    module: nn.Module, spec: ModelSpec, path: Path, *, precision: Precision
+) -> DeployedSpec:
+    """Writes an ONNX file and returns what stands in its metadata.
+
+    An int8 file takes and gives int8, and computes with uint8 inside: the same numbers shifted
+    by 128, which ONNX Runtime fuses into integer kernels on every processor.
+
+    Args:
+        module: for float32, a network in evaluation mode; for int8, what
+            `edgekd.compress.quantize.convert(prepared, fold=True)` gives.
+        spec: names of input and output, shape, labels.
+        path: the file to write.
+        precision: float32 or int8.
+
+    Raises:
+        StageError: ONNX cannot express the network; the operator is named.
+    """
+    import onnx
+
+    model = _proto(module, spec)
+    onnx_graph.strip(model)
+    input_quantization = output_quantization = None
+    if precision == "int8":
+        onnx_graph.quantize_biases(model.graph)
+        input_quantization, output_quantization = onnx_graph.integer_ends(model.graph)
+    told = deployed(spec, "onnx", precision, input_quantization, output_quantization)
+    model.producer_name = METADATA_NAME
+    model.doc_string = spec.description
+    onnx.helper.set_model_props(model, {METADATA_NAME: told.model_dump_json()})
+    onnx.checker.check_model(model)
+    write_atomic(path, model.SerializeToString())
+    return told
+
+
+def _proto(module: nn.Module, spec: ModelSpec) -> Any:
+    batch = torch.export.Dim("batch", min=1)
+    inputs = (example(spec, 2, module),)
+    try:
+        with quiet():
+            program = torch.onnx.export(
+                module,
+                inputs,
+                dynamo=True,
+                input_names=[spec.input.name],
+                output_names=[spec.output],
+                dynamic_shapes=({0: batch},),
+                verbose=False,
+            )
+            assert program is not None
+            return program.model_proto
+    except Exception as error:
+        raise conversion_error(error, "ONNX") from error

@@ -1,0 +1,138 @@
+"""Changes of an exported ONNX graph: metadata off, biases int32, integers at both ends.
+
+An exported int8 graph has QuantizeLinear and DequantizeLinear around float operators (QDQ), which
+the runtime fuses into integer operators.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.spec import Quantization
+
+OFFSET = 128  # between the same number as int8 and as uint8
+
+
+def strip(model: Any) -> None:
+    """Removes what is only of use to whoever debugs the exporter."""
+    del model.metadata_props[:]
+    del model.graph.value_info[:]
+    del model.graph.metadata_props[:]
+    model.graph.name = "main"
+    model.graph.doc_string = ""
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for initializer in model.graph.initializer:
+        del initializer.metadata_props[:]
+        initializer.doc_string = ""
+
+
+def quantize_biases(graph: Any) -> None:
+    """Makes each bias int32 with the scale input x weight, as the integer kernels add it."""
+    from onnx import helper
+
+    arrays = _initializers(graph)
+    producers = {name: node for node in graph.node for name in node.output}
+    for node in list(graph.node):
+        if node.op_type not in ("Conv", "Gemm") or len(node.input) < 3:
+            continue
+        source, weight = producers.get(node.input[0]), producers.get(node.input[1])
+        bias = arrays.get(node.input[2])
+        if source is None or weight is None or bias is None:
+            continue
+        if not source.op_type == weight.op_type == "DequantizeLinear":
+            continue
+        scale = (arrays[source.input[1]] * arrays[weight.input[1]]).astype(np.float32)
+        limits = np.iinfo(np.int32)
+        integers = np.clip(np.rint(bias / scale), limits.min, limits.max).astype(np.int32)
+        name = f"{node.output[0]}_bias"
+        _add(graph, f"{name}_quantized", integers)
+        _add(graph, f"{name}_scale", np.broadcast_to(scale, bias.shape).copy())
+        inputs = [f"{name}_quantized", f"{name}_scale"]
+        dequantize = helper.make_node("DequantizeLinear", inputs, [name], axis=0)
+        graph.node.insert(list(graph.node).index(node), dequantize)
+        node.input[2] = name
+    _drop_unused(graph)
+
+
+def integer_ends(graph: Any) -> tuple[Quantization, Quantization]:
+    """Makes input and output int8 tensors, and activations in between uint8.
+
+    ONNX Runtime on x86-64 has kernels for uint8 x int8, and changes a file's int8 activations
+    to uint8 only where a tensor has one consumer, which leaves residual networks half in float.
+    """
+    from onnx import TensorProto, helper
+
+    arrays = _initializers(graph)
+    value = graph.input[0]
+    first = next(n for n in graph.node if value.name in n.input)
+    last = next(n for n in graph.node if graph.output[0].name in n.output)
+    ends = (_quantization(first, arrays), _quantization(last, arrays))
+    _activations_to_uint8(graph, arrays)
+    # float input -> Q becomes int8 input -> DQ -> Q, and DQ -> output becomes DQ -> Q -> output.
+    name, output = value.name, graph.output[0].name
+    inner, outer = f"{name}_real", f"{output}_real"
+    for end, quantization in zip(("input", "output"), ends, strict=True):
+        _add(graph, f"{end}_scale", np.array(quantization.scale, np.float32))
+        _add(graph, f"{end}_zero_point", np.array(quantization.zero_point, np.int8))
+    for node in graph.node:
+        node.input[:] = [inner if i == name else i for i in node.input]
+    last.output[:] = [outer]
+    parameters = ["input_scale", "input_zero_point"]
+    graph.node.insert(0, helper.make_node("DequantizeLinear", [name, *parameters], [inner]))
+    parameters = ["output_scale", "output_zero_point"]
+    graph.node.append(helper.make_node("QuantizeLinear", [outer, *parameters], [output]))
+    for end in (value, graph.output[0]):
+        end.type.tensor_type.elem_type = TensorProto.INT8
+    return ends
+
+
+def _quantization(node: Any, arrays: dict[str, NDArray[Any]]) -> Quantization:
+    scale, zero_point = arrays[node.input[1]], arrays[node.input[2]]
+    return Quantization(scale=float(scale), zero_point=int(zero_point))
+
+
+def _activations_to_uint8(graph: Any, arrays: dict[str, NDArray[Any]]) -> None:
+    """Shifts every activation's zero point; weights keep theirs (their zero points are 0)."""
+    for node in graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or len(node.input) < 3:
+            continue
+        constant = node.input[0] in arrays
+        if constant and node.op_type == "DequantizeLinear" and arrays[node.input[1]].ndim:
+            continue
+        zero_point = arrays[node.input[2]]
+        node.input[2] = _uint8(graph, arrays, node.input[2], zero_point)
+        if constant and node.op_type == "DequantizeLinear":
+            node.input[0] = _uint8(graph, arrays, node.input[0], arrays[node.input[0]])
+    _drop_unused(graph)
+
+
+def _uint8(graph: Any, arrays: dict[str, NDArray[Any]], name: str, value: NDArray[Any]) -> str:
+    shifted = f"{name}_uint8"
+    if shifted not in arrays:
+        arrays[shifted] = (value.astype(np.int16) + OFFSET).astype(np.uint8)
+        _add(graph, shifted, arrays[shifted])
+    return shifted
+
+
+def _initializers(graph: Any) -> dict[str, NDArray[Any]]:
+    from onnx import numpy_helper
+
+    return {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+
+
+def _add(graph: Any, name: str, value: NDArray[Any]) -> None:
+    from onnx import numpy_helper
+
+    graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+
+
+def _drop_unused(graph: Any) -> None:
+    used = {name for node in graph.node for name in node.input}
+    kept = [i for i in graph.initializer if i.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
