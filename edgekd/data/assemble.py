@@ -1,0 +1,131 @@
+"""From checked arrays to a `Dataset`: statistics, fingerprint, and what is worth a warning."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.data.dataset import Dataset, Split, fingerprint
+from edgekd.spec import InputSpec
+
+LEAST_STD = 1e-6
+"""A feature that varies less is constant, and is divided by 1."""
+IMBALANCE = 20
+"""Warn when the largest class has more than this many times the smallest's samples."""
+CHUNK_BYTES = 64 << 20
+
+
+def assemble(
+    name: str, splits: Mapping[str, Split], labels: tuple[str, ...], notes: tuple[str, ...] = ()
+) -> Dataset:
+    """The data set of checked splits.
+
+    Args:
+        splits: "train", "validation" and "test"; samples of one shape, classes below len(labels).
+        notes: warnings that are known already.
+    """
+    warnings = (*notes, *_duplicates(splits), *_imbalance(splits["train"], labels))
+    return Dataset(
+        name=name,
+        train=splits["train"],
+        validation=splits["validation"],
+        test=splits["test"],
+        spec=input_spec(splits["train"].x),
+        labels=labels,
+        fingerprint=fingerprint(splits, labels),
+        warnings=(*warnings, *_unseen(splits, labels)),
+    )
+
+
+def input_spec(x: NDArray[Any]) -> InputSpec:
+    """The input of training samples (N, *shape): mean and deviation per channel or feature."""
+    image = x.ndim == 4
+    mean, std = channel_statistics(x)
+    return InputSpec(
+        kind="image" if image else "row",
+        shape=x.shape[1:],
+        mean=tuple(mean.tolist()),
+        std=tuple(std.tolist()),
+        peak=peak(x) if image else None,
+    )
+
+
+def channel_statistics(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and population deviation over all axes but the second, in two passes in float64.
+
+    A deviation below 1e-6 becomes 1: a constant feature says nothing, and must not blow up.
+    """
+    axes = (0, *range(2, x.ndim))
+    count = x.size // x.shape[1]
+    mean = sum(part.sum(axes, dtype=np.float64) for part in _chunks(x)) / count
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    squares = sum(
+        np.square(part.astype(np.float64) - np.reshape(mean, shape)).sum(axes)
+        for part in _chunks(x)
+    )
+    std = np.sqrt(squares / count)
+    return np.asarray(mean), np.where(std < LEAST_STD, 1.0, std)
+
+
+def peak(x: NDArray[Any]) -> float | None:
+    """The largest value that a pixel may have, told from the values that it has.
+
+    Up to 1 the peak is 1; whole numbers up to 16 (such as the digits) have their largest as the
+    peak; up to 255 it is 255, and above that the largest value. With negative values the images
+    are normalised already and no peak is known.
+    """
+    low, high = float(x.min()), float(x.max())
+    if low < 0:
+        return None
+    if high <= 1:
+        return 1.0
+    if x.dtype == np.uint8 and high <= 16:
+        return high
+    return max(255.0, high)
+
+
+def _chunks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    rows = max(1, CHUNK_BYTES // (8 * max(1, x[0].size)))
+    return (x[start : start + rows] for start in range(0, len(x), rows))
+
+
+def _content(split: Split) -> list[bytes]:
+    return [
+        hashlib.blake2b(np.ascontiguousarray(sample).data, digest_size=16).digest()
+        for sample in split.x
+    ]
+
+
+def _duplicates(splits: Mapping[str, Split]) -> Iterator[str]:
+    contents = {name: _content(split) for name, split in splits.items()}
+    for first, second in (("train", "test"), ("train", "validation"), ("validation", "test")):
+        known = set(contents[first])
+        count = sum(content in known for content in contents[second])
+        if count:
+            yield (
+                f"{count} of {len(contents[second])} {second} samples also stand in the {first} "
+                f"split, so the {second} accuracy may be too good"
+            )
+
+
+def _imbalance(train: Split, labels: tuple[str, ...]) -> Iterator[str]:
+    counts = np.bincount(train.y, minlength=len(labels))
+    least, most = int(counts.argmin()), int(counts.argmax())
+    if counts[most] > IMBALANCE * counts[least]:
+        yield (
+            f"the classes are out of balance: {counts[most]} training samples of "
+            f"{labels[most]!r}, {counts[least]} of {labels[least]!r}"
+        )
+
+
+def _unseen(splits: Mapping[str, Split], labels: tuple[str, ...]) -> Iterator[str]:
+    for name in ("validation", "test"):
+        counts = np.bincount(splits[name].y, minlength=len(labels))
+        absent = [repr(label) for label, count in zip(labels, counts, strict=True) if not count]
+        if absent:
+            shown = ", ".join(absent[:5]) + (" ..." if len(absent) > 5 else "")
+            yield f"the {name} split has no sample of {shown}, so its accuracy says nothing of it"

@@ -1,0 +1,145 @@
+"""A data set in memory or memory-mapped: three splits, what they look like, and a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from edgekd.errors import DataError
+from edgekd.spec import InputSpec
+from edgekd.store import write_json
+
+FORMAT_VERSION = 1
+DATASET_FILE = "dataset.json"
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and their classes."""
+
+    x: NDArray[Any]
+    """(N, *shape), raw values: uint8 or float32; images channels first."""
+    y: NDArray[np.int64]
+    """(N,), the class of each sample."""
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits of one source."""
+
+    name: str
+    """Of the source, such as "digits" or the file's stem."""
+    train: Split
+    validation: Split
+    test: Split
+    spec: InputSpec
+    """What one sample looks like; mean and deviation are those of the training split."""
+    labels: tuple[str, ...]
+    """Names of the classes in their numbers' order."""
+    fingerprint: str
+    """SHA-256 over arrays and labels, hexadecimal."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know about the data, a sentence each."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.labels)
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits by name."""
+        return {name: getattr(self, name) for name in SPLITS}
+
+
+def fingerprint(splits: Mapping[str, Split], labels: tuple[str, ...]) -> str:
+    """SHA-256 over the labels and over type, shape and bytes of every array, hexadecimal."""
+    digest = hashlib.sha256(json.dumps(labels).encode())
+    for name, split in splits.items():
+        for array in (split.x, split.y):
+            little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+            digest.update(f"{name} {little.dtype.str} {little.shape}".encode())
+            digest.update(little.data.cast("B") if little.size else b"")
+    return digest.hexdigest()
+
+
+def save(dataset: Dataset, folder: Path) -> None:
+    """Writes the arrays (.npy) and then `dataset.json` into `folder`, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, split in dataset.splits.items():
+        _save_array(folder / f"{name}_x.npy", split.x)
+        _save_array(folder / f"{name}_y.npy", split.y)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "name": dataset.name,
+        "spec": dataset.spec.model_dump(mode="json"),
+        "labels": dataset.labels,
+        "samples": {name: len(split) for name, split in dataset.splits.items()},
+        "fingerprint": dataset.fingerprint,
+        "warnings": dataset.warnings,
+    }
+    write_json(folder / DATASET_FILE, description)
+
+
+def load(folder: Path) -> Dataset:
+    """Reads what `save` wrote; the arrays stay on disk until they are used (memory-mapped).
+
+    Raises:
+        DataError: a file is missing, broken, or does not belong to the others.
+    """
+    path = folder / DATASET_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format {raw['format_version']!r}, and this is {FORMAT_VERSION}")
+        dataset = Dataset(
+            name=raw["name"],
+            spec=InputSpec.model_validate(raw["spec"]),
+            labels=tuple(raw["labels"]),
+            fingerprint=raw["fingerprint"],
+            warnings=tuple(raw["warnings"]),
+            **{name: _load_split(folder, name) for name in SPLITS},
+        )
+        for name, split in dataset.splits.items():
+            expected = (raw["samples"][name], *dataset.spec.shape)
+            if split.x.shape != expected or split.y.shape != expected[:1]:
+                raise ValueError(f"{name} has shape {split.x.shape}, expected {expected}")
+    except (OSError, ValueError, KeyError, TypeError, EOFError, ValidationError) as error:
+        raise DataError(
+            "A saved data set cannot be read.",
+            where=f"{path}: {error}",
+            fix="remove its folder: the data stage then makes it again",
+        ) from error
+    return dataset
+
+
+def _save_array(path: Path, array: NDArray[Any]) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "wb") as file:
+            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _load_split(folder: Path, name: str) -> Split:
+    x, y = (
+        np.load(folder / f"{name}_{part}.npy", mmap_mode="r", allow_pickle=False) for part in "xy"
+    )
+    return Split(x, y)

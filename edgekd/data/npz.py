@@ -1,0 +1,170 @@
+"""The data of an .npz file: its arrays found, checked, numbered and split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.config.data import NpzData
+from edgekd.data import checks
+from edgekd.data.assemble import assemble
+from edgekd.data.dataset import Dataset, Split
+from edgekd.data.npz_file import explained, read_arrays, read_headers
+from edgekd.data.splits import split_off
+from edgekd.errors import DataError
+
+SUFFIXES = {"train": "_train", "validation": "_val", "test": "_test"}
+WANTED = "x and y, or x_train, y_train, x_test, y_test and, where they exist, x_val, y_val"
+
+
+def load(settings: NpzData, base: Path) -> Dataset:
+    """The data set of the file; its path starts at `base`.
+
+    Raises:
+        DataError: the file or an array cannot be used; says which array and sample, and what to do.
+    """
+    path = base / settings.path
+    arrays = find_arrays(path)
+    raw = read_arrays(path, [name for pair in arrays.values() for name in pair])
+    found = {part: (raw[x], raw[y]) for part, (x, y) in arrays.items()}
+    where = {part: f"{path}, array {y}" for part, (_, y) in arrays.items()}
+
+    x = {
+        part: checks.samples(pair[0], settings.layout, f"{path}, array {arrays[part][0]}")
+        for part, pair in found.items()
+    }
+    _check_shapes(x, arrays, path)
+    y = {part: checks.classes(pair[1], len(x[part]), where[part]) for part, pair in found.items()}
+    labels, numbers = number_classes(y, settings.labels, where)
+    splits = {part: Split(x[part], numbers[part]) for part in found}
+    _check_every_class(splits, labels, where)
+    return assemble(path.stem, _complete(splits, settings, labels, where["train"]), labels)
+
+
+def source_fingerprint(settings: NpzData, base: Path) -> str:
+    """SHA-256 of the file's content, hexadecimal.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    path = base / settings.path
+    read_headers(path)
+    with explained(path), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_arrays(path: Path) -> dict[str, tuple[str, str]]:
+    """Names of the arrays of samples and of labels, for each part that the file has.
+
+    Raises:
+        DataError: the training samples or the labels of a part are missing, or given twice.
+    """
+    known = read_headers(path)
+    has = f"the file has {checks.some(sorted(known), 12) or 'no array'}"
+    if "x" in known and "x_train" in known:
+        raise DataError(
+            "Both x and x_train are training samples.", where=f"{path}: {has}", fix="remove one"
+        )
+    suffixes = SUFFIXES | ({"train": ""} if "x" in known else {})
+    found = {}
+    for part, suffix in suffixes.items():
+        x, y = f"x{suffix}", f"y{suffix}"
+        present = [name for name in (x, y) if name in known]
+        if len(present) == 1 or (part == "train" and not present):
+            missing = x if x not in known else y
+            raise DataError(f"Array {missing} is missing.", where=f"{path}: {has}", fix=WANTED)
+        if present:
+            found[part] = (x, y)
+    return found
+
+
+def number_classes(
+    y: Mapping[str, NDArray], labels: tuple[str, ...] | None, where: Mapping[str, str]
+) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
+    """Names of the classes, and every part's labels (N,) as numbers into them.
+
+    Raises:
+        DataError: parts mix numbers and strings, there are not two classes, or a label has no name.
+    """
+    strings = {part: values.dtype.kind == "U" for part, values in y.items()}
+    if len(set(strings.values())) > 1:
+        raise DataError(
+            "Some labels are numbers and others are strings.",
+            where="; ".join(where.values()),
+            fix="save all of them the same way",
+        )
+    if labels is not None and len(set(labels)) != len(labels):
+        raise DataError("A label stands twice.", where="data.labels", fix="name each class once")
+    if labels is None:
+        everything = np.unique(np.concatenate([np.unique(values) for values in y.values()]))
+        is_number = everything.dtype.kind != "U"
+        names = range(int(everything.max()) + 1) if is_number else everything
+        labels = tuple(str(name) for name in names)
+    if len(labels) < 2:
+        raise DataError(
+            f"There is one class only, {labels[0]!r}." if labels else "There are no classes.",
+            where=where["train"],
+            fix="a classifier needs samples of at least two classes",
+        )
+    if strings["train"]:
+        return labels, {part: checks.named(y[part], labels, where[part]) for part in y}
+    for part, values in y.items():
+        if values.max() >= len(labels):
+            index = int((values >= len(labels)).argmax())
+            raise DataError(
+                f"Label {values[index]} has no name: there are {len(labels)} labels, for 0 to "
+                f"{len(labels) - 1}.",
+                where=f"{where[part]}, sample {index}",
+                fix="add its name to data.labels, or leave data.labels out",
+            )
+    return labels, dict(y)
+
+
+def _check_shapes(
+    x: Mapping[str, NDArray], arrays: Mapping[str, tuple[str, str]], path: Path
+) -> None:
+    expected = x["train"].shape[1:]
+    for part, samples in x.items():
+        if samples.shape[1:] != expected:
+            raise DataError(
+                f"Samples of {arrays[part][0]} are {samples.shape[1:]}, and those of "
+                f"{arrays['train'][0]} are {expected} (channels first).",
+                where=str(path),
+                fix="give every part samples of one shape",
+            )
+
+
+def _check_every_class(
+    splits: Mapping[str, Split], labels: tuple[str, ...], where: Mapping[str, str]
+) -> None:
+    counts = np.bincount(splits["train"].y, minlength=len(labels))
+    empty = [repr(labels[i]) for i in np.flatnonzero(counts == 0)]
+    if empty:
+        raise DataError(
+            f"No training sample is of class {checks.some(empty)}.",
+            where=where["train"],
+            fix="add samples of it, or renumber: names, y = np.unique(y, return_inverse=True)",
+        )
+
+
+def _complete(
+    splits: Mapping[str, Split], settings: NpzData, labels: tuple[str, ...], where: str
+) -> dict[str, Split]:
+    """Splits the missing parts off the training samples, and gives all parts one type."""
+    parts = dict(splits)
+    for part, share in (("test", settings.test), ("validation", settings.validation)):
+        if part not in parts:
+            parts["train"], parts[part] = split_off(
+                parts["train"], share, settings.split_seed, labels, what=part, where=where
+            )
+    types = {split.x.dtype for split in parts.values()}
+    if len(types) > 1:
+        parts = {
+            part: Split(split.x.astype(np.float32, copy=False), split.y)
+            for part, split in parts.items()
+        }
+    return parts

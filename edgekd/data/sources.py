@@ -1,0 +1,56 @@
+"""Where data comes from: one function for every source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekd.config.data import Augment, DataSettings, DigitsData
+from edgekd.data import digits, npz
+from edgekd.data.dataset import Dataset
+from edgekd.errors import DataError
+from edgekd.spec import InputSpec
+
+
+def load_source(settings: DataSettings, base: Path) -> Dataset:
+    """The data set that the settings name; relative paths start at `base`.
+
+    Raises:
+        DataError: the data cannot be used, or `augment` does not suit it.
+    """
+    dataset = digits.load() if isinstance(settings, DigitsData) else npz.load(settings, base)
+    check_augment(settings.augment, dataset.spec)
+    return dataset
+
+
+def source_fingerprint(settings: DataSettings, base: Path) -> str:
+    """SHA-256 of what the data is made from, hexadecimal, without reading it as data.
+
+    Raises:
+        DataError: the file is missing.
+    """
+    if isinstance(settings, DigitsData):
+        return digits.source_fingerprint()
+    return npz.source_fingerprint(settings, base)
+
+
+def check_augment(augment: Augment, spec: InputSpec) -> None:
+    """Refuses variations that the samples cannot have.
+
+    Raises:
+        DataError: rows are to be shifted or mirrored, or a shift leaves nothing of the image.
+    """
+    if not augment.active:
+        return
+    if spec.kind != "image":
+        raise DataError(
+            "Only images can be shifted or mirrored.",
+            where=f"data.augment; the samples are rows of {spec.shape[0]} numbers",
+            fix="remove data.augment",
+        )
+    side = min(spec.shape[1:])
+    if augment.shift >= side:
+        raise DataError(
+            f"A shift of {augment.shift} pixels moves images of {side} pixels out of sight.",
+            where="data.augment.shift",
+            fix=f"an eighth of the side is customary: {max(1, side // 8)}",
+        )
