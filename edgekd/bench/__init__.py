@@ -1,0 +1,1 @@
+"""Measurements of deployed files: jobs for devices, and their figures."""

@@ -1,0 +1,14 @@
+"""Where a job runs: devices, and the facts about a machine."""
+
+from __future__ import annotations
+
+from edgekd.config.device import DeviceSettings
+from edgekd.devices.base import Device
+from edgekd.devices.local import LocalDevice
+
+__all__ = ["Device", "LocalDevice", "open_device"]
+
+
+def open_device(settings: DeviceSettings) -> Device:
+    """The device of a profile, not yet connected: use it in a `with` statement."""
+    return LocalDevice(settings)

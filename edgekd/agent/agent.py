@@ -1,0 +1,757 @@
+"""Runs and measures a deployed model: `python agent.py JOB.json RESULT.json`.
+
+This one file is all that a device needs beside numpy and a runtime (onnxruntime, or
+ai-edge-litert or tflite-runtime), on Python 3.9 or newer. It imports nothing of edgekd.
+
+JOB:
+    model            path of an .onnx or .tflite file; left out: only the machine's facts
+    threads          threads of the runtime (1)
+    warmup_seconds   runs that are not counted, after the first one (0.6)
+    min_runs         measure until both this many runs ... (200)
+    min_seconds      ... and this many seconds are reached (3.0)
+    inputs           .npy, float32, normalised, channels first (N, *shape); random without it
+    labels           .npy, whole numbers (N,): counts the right answers
+    samples          path to write every measured time to, .npy, int64 nanoseconds
+    predictions      path to write the answers to, .npy, int64 (N,)
+RESULT:
+    ok, and if not: error, where, fix
+    runtime, runtime_version, threads, load_ms, first_us, latency_us {p50 p90 p99 mean std n},
+    peak_rss_bytes, rss_growth_bytes, correct, n, machine {...}, warnings [...]
+
+Only the invocation is timed, at batch 1, its inputs already in place. Memory is read after the
+warm-up, so that neither the timings nor the test data count; its growth starts after the runtime
+is imported.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import json
+import mmap
+import os
+import platform
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+METADATA_NAME = "edgekd"
+BATCH = 256
+ROTATE = 32  # measured inputs: enough to defeat a lucky one, few enough to stay in the cache
+DRIFT = 0.1
+
+
+class AgentError(Exception):
+    """A failure that is explained: what happened, where, and what to do next."""
+
+    def __init__(self, what: str, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+
+# ---------------------------------------------------------------- metadata of a TFLite file
+# FlatBuffers (https://flatbuffers.dev/internals): a table starts with the signed distance back to
+# its vtable, which lists the position of each field; strings, vectors and tables in fields are
+# reached by an unsigned distance forward. Field numbers are those of TFLite's schema.fbs.
+
+MODEL_BUFFERS, MODEL_METADATA = 4, 6
+METADATA_FIELD_NAME, METADATA_FIELD_BUFFER = 0, 1
+BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE = 0, 1, 2
+
+
+class _FlatBuffer:
+    """Reads a FlatBuffer; every position is checked, a wrong one is an `AgentError`."""
+
+    def __init__(self, data: Any, where: str) -> None:
+        self.data = data
+        self.where = where
+
+    def damaged(self) -> AgentError:
+        return AgentError(
+            "This TFLite file is damaged or cut off.", self.where, "copy or export it again"
+        )
+
+    def number(self, form: str, at: int) -> int:
+        if not 0 <= at <= len(self.data) - struct.calcsize(form):
+            raise self.damaged()
+        return int(struct.unpack_from(form, self.data, at)[0])
+
+    def field(self, table: int, slot: int) -> int | None:
+        """Position of a table's field, None where it is left out."""
+        vtable = table - self.number("<i", table)
+        if 6 + 2 * slot > self.number("<H", vtable):
+            return None
+        distance = self.number("<H", vtable + 4 + 2 * slot)
+        return table + distance if distance else None
+
+    def scalar(self, table: int, slot: int, form: str) -> int:
+        at = self.field(table, slot)
+        return 0 if at is None else self.number(form, at)
+
+    def vector(self, table: int, slot: int, item_bytes: int) -> tuple[int, int]:
+        """Position of the first item, and the number of items."""
+        at = self.field(table, slot)
+        if at is None:
+            return 0, 0
+        start = at + self.number("<I", at)
+        count = self.number("<I", start)
+        self.check(start + 4, count * item_bytes)
+        return start + 4, count
+
+    def check(self, start: int, size: int) -> None:
+        if not 0 <= start <= len(self.data) - size:
+            raise self.damaged()
+
+    def octets(self, table: int, slot: int) -> bytes:
+        start, count = self.vector(table, slot, 1)
+        return bytes(self.data[start : start + count])
+
+    def tables(self, table: int, slot: int) -> list[int]:
+        start, count = self.vector(table, slot, 4)
+        return [at + self.number("<I", at) for at in range(start, start + 4 * count, 4)]
+
+
+def tflite_metadata(data: Any, where: str = "") -> dict[str, Any] | None:
+    """The `edgekd` entry of a TFLite file's metadata, None where it has none.
+
+    Args:
+        data: the file's content, bytes or a memory map.
+        where: names the file in errors.
+
+    Raises:
+        AgentError: it is no TFLite file, or damaged.
+    """
+    if len(data) < 8 or bytes(data[4:8]) != b"TFL3":
+        raise AgentError("This is not a TFLite file.", where)
+    buffer = _FlatBuffer(data, where)
+    model = buffer.number("<I", 0)
+    buffers = buffer.tables(model, MODEL_BUFFERS)
+    for entry in buffer.tables(model, MODEL_METADATA):
+        if buffer.octets(entry, METADATA_FIELD_NAME) != METADATA_NAME.encode():
+            continue
+        number = buffer.scalar(entry, METADATA_FIELD_BUFFER, "<I")
+        if number >= len(buffers):
+            raise buffer.damaged()
+        text = buffer.octets(buffers[number], BUFFER_DATA)
+        offset = buffer.scalar(buffers[number], BUFFER_OFFSET, "<Q")
+        if offset > 1:  # files above 2 GB keep their buffers behind the FlatBuffer
+            size = buffer.scalar(buffers[number], BUFFER_SIZE, "<Q")
+            buffer.check(offset, size)
+            text = bytes(data[offset : offset + size])
+        return parse_metadata(text, where)
+    return None
+
+
+def parse_metadata(text: str | bytes, where: str) -> dict[str, Any]:
+    """The JSON of a deployed file's `edgekd` entry.
+
+    Raises:
+        AgentError: it is not JSON, or not an object.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise AgentError(
+            "The edgekd entry of this file is not readable.", where, "export it again with edgekd"
+        )
+    return found
+
+
+# ---------------------------------------------------------------- a model, loaded
+
+
+class ModelFile:
+    """A model file in its runtime.
+
+    `place` prepares inputs once, `use` puts them in, `invoke` computes, `outputs` reads: this way
+    the measurement can time `invoke` alone.
+    """
+
+    runtime = ""
+    version = ""
+    where = ""
+    metadata: dict[str, Any] | None = None
+    inputs: list[tuple[str, tuple[int, ...], Any]]
+    """Name, shape (an open dimension is -1) and numpy type."""
+    outputs_named: list[str]
+
+    def place(self, arrays: list[np.ndarray]) -> Any:
+        raise NotImplementedError
+
+    def use(self, placed: Any) -> None:
+        raise NotImplementedError
+
+    def invoke(self) -> None:
+        raise NotImplementedError
+
+    def outputs(self) -> list[np.ndarray]:
+        raise NotImplementedError
+
+    def prepare(self, x: np.ndarray) -> np.ndarray:
+        """Normalised float32 samples (B, *shape), channels first, in the file's layout and type.
+
+        Raises:
+            AgentError: the shape is not the model's, or a value is not finite.
+        """
+        _name, shape, dtype = self.inputs[0]
+        x = np.asarray(x)
+        if self.metadata is not None:
+            wanted = tuple(self.metadata["model"]["input"]["shape"])
+            if x.shape[1:] != wanted:
+                raise AgentError(
+                    f"Samples have the shape {x.shape[1:]}, the model takes {wanted}.", self.where
+                )
+            if self.metadata["layout"] == "NHWC":
+                x = np.moveaxis(x, 1, -1)
+            if np.dtype(dtype) == np.int8:
+                return quantize(x, self.metadata["input_quantization"], self.where)
+        elif len(self.inputs) != 1 or np.dtype(dtype) != np.float32:
+            raise AgentError(
+                "Only edgekd's files and models with one float32 input take samples.", self.where
+            )
+        elif any(have != want >= 0 for have, want in zip(x.shape[1:], shape[1:])):  # noqa: B905
+            raise AgentError(
+                f"Samples have the shape {x.shape[1:]}, the model takes {shape[1:]}.", self.where
+            )
+        return np.ascontiguousarray(x, dtype=dtype)
+
+    def run_raw(self, x: np.ndarray) -> np.ndarray:
+        """What the output tensor holds for samples (B, *shape): (B, C), in the file's type."""
+        if len(x) == 0:
+            raise AgentError("There are no samples.", self.where)
+        ready = self.prepare(x)
+        step = 1 if self.inputs[0][1][:1] == (1,) else BATCH
+        results = []
+        for start in range(0, len(ready), step):
+            self.use(self.place([ready[start : start + step]]))
+            self.invoke()
+            results.append(np.array(self.outputs()[self.answer]))
+        return np.concatenate(results)
+
+    @property
+    def answer(self) -> int:
+        """Which output is the classifier's."""
+        name = self.metadata["model"].get("output") if self.metadata else None
+        return self.outputs_named.index(name) if name in self.outputs_named else 0
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Logits float32 (B, C) of normalised samples float32 (B, *shape), channels first.
+
+        Raises:
+            AgentError: the samples do not fit.
+        """
+        raw = self.run_raw(x)
+        if raw.dtype == np.int8:
+            if self.metadata is None:
+                raise AgentError("The scale of this int8 output is not known.", self.where)
+            return dequantize(raw, self.metadata["output_quantization"], self.where)
+        return raw.astype(np.float32)
+
+
+def quantize(x: np.ndarray, quantization: dict[str, Any] | None, where: str = "") -> np.ndarray:
+    """float32 to int8 as ONNX's QuantizeLinear: x / scale, half to even, + zero point, clipped.
+
+    Raises:
+        AgentError: no quantization is given, or a value is not finite.
+    """
+    if quantization is None:
+        raise AgentError("The file does not tell its input's scale.", where, "export it again")
+    if not np.isfinite(x).all():
+        raise AgentError("A sample holds a value that is not finite.", where)
+    steps = np.rint(x.astype(np.float32) / np.float32(quantization["scale"]))
+    return np.clip(steps + quantization["zero_point"], -128, 127).astype(np.int8)
+
+
+def dequantize(q: np.ndarray, quantization: dict[str, Any] | None, where: str = "") -> np.ndarray:
+    """int8 to float32: (q - zero point) * scale.
+
+    Raises:
+        AgentError: no quantization is given.
+    """
+    if quantization is None:
+        raise AgentError("The file does not tell its output's scale.", where, "export it again")
+    steps = q.astype(np.float32) - np.float32(quantization["zero_point"])
+    return steps * np.float32(quantization["scale"])
+
+
+ONNX_TYPES = {
+    "float": np.float32,
+    "double": np.float64,
+    "float16": np.float16,
+    "bool": np.bool_,
+    **{name: getattr(np, name) for name in ("int8", "int16", "int32", "int64")},
+    **{name: getattr(np, name) for name in ("uint8", "uint16", "uint32", "uint64")},
+}
+
+
+class OnnxFile(ModelFile):
+    """An .onnx file in ONNX Runtime's CPU provider."""
+
+    runtime = "onnxruntime"
+
+    def __init__(self, path: str, threads: int = 1) -> None:
+        import onnxruntime
+
+        self.version = onnxruntime.__version__
+        self.where = path
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                path, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its classes share no public base
+            raise AgentError(
+                "ONNX Runtime cannot load this file.", f"{path}: {_short(error)}"
+            ) from error
+        self.inputs = [
+            (i.name, tuple(d if isinstance(d, int) else -1 for d in i.shape), _onnx_type(i))
+            for i in self._session.get_inputs()
+        ]
+        self.outputs_named = [o.name for o in self._session.get_outputs()]
+        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_NAME)
+        self.metadata = None if text is None else check_metadata(parse_metadata(text, path), path)
+
+    def place(self, arrays: list[np.ndarray]) -> Any:
+        binding = self._session.io_binding()
+        for (name, _shape, _dtype), value in zip(self.inputs, arrays):  # noqa: B905
+            binding.bind_cpu_input(name, value)
+        for name in self.outputs_named:
+            binding.bind_output(name, "cpu")
+        return binding, arrays  # a binding does not keep its arrays alive
+
+    def use(self, placed: Any) -> None:
+        self._binding = placed[0]
+
+    def invoke(self) -> None:
+        self._session.run_with_iobinding(self._binding)
+
+    def outputs(self) -> list[np.ndarray]:
+        return self._binding.copy_outputs_to_cpu()
+
+
+def _onnx_type(value: Any) -> Any:
+    return ONNX_TYPES.get(value.type.replace("tensor(", "").rstrip(")"), np.object_)
+
+
+class TfliteFile(ModelFile):
+    """A .tflite file in LiteRT with its default delegate, XNNPACK."""
+
+    runtime = "litert"
+
+    def __init__(self, path: str, threads: int = 1) -> None:
+        interpreter, self.version = _import_litert()
+        self.where = path
+        with _mapped(path) as data:
+            found = tflite_metadata(data, path)
+        self.metadata = None if found is None else check_metadata(found, path)
+        with _stderr_kept() as said:
+            try:
+                self._interpreter = interpreter(model_path=path, num_threads=threads)
+                self._interpreter.allocate_tensors()
+            except (ValueError, RuntimeError) as error:
+                detail = _short(error) or said()
+                raise AgentError("LiteRT cannot load this file.", f"{path}: {detail}") from error
+        details = self._interpreter.get_input_details()
+        self.inputs = [(d["name"], tuple(int(n) for n in d["shape"]), d["dtype"]) for d in details]
+        self._input_indices = [d["index"] for d in details]
+        details = self._interpreter.get_output_details()
+        self.outputs_named = [d["name"] for d in details]
+        self._output_indices = [d["index"] for d in details]
+
+    def place(self, arrays: list[np.ndarray]) -> Any:
+        return arrays
+
+    def use(self, placed: Any) -> None:
+        for index, value in zip(self._input_indices, placed):  # noqa: B905
+            self._interpreter.set_tensor(index, value)
+
+    def invoke(self) -> None:
+        self._interpreter.invoke()
+
+    def outputs(self) -> list[np.ndarray]:
+        return [self._interpreter.get_tensor(index) for index in self._output_indices]
+
+
+def check_metadata(found: dict[str, Any], where: str) -> dict[str, Any]:
+    """`found` if it has the fields that running the file needs.
+
+    Raises:
+        AgentError: one is missing or has another form.
+    """
+    model = found.get("model")
+    given = model.get("input") if isinstance(model, dict) else None
+    shape = given.get("shape") if isinstance(given, dict) else None
+    whole = isinstance(shape, list) and all(isinstance(size, int) for size in shape)
+    scales = [found.get(f"{end}_quantization") for end in ("input", "output")]
+    scaled = all(
+        scale is None
+        or (isinstance(scale, dict) and {"scale", "zero_point"} <= scale.keys() and scale["scale"])
+        for scale in scales
+    )
+    if not whole or not scaled or found.get("layout") not in ("NCHW", "NHWC", "NF"):
+        raise AgentError(
+            "The edgekd entry of this file lacks fields.", where, "export it again with edgekd"
+        )
+    return {**found, "input_quantization": scales[0], "output_quantization": scales[1]}
+
+
+def load(path: str, threads: int = 1) -> ModelFile:
+    """The model of a file, ready to run.
+
+    Raises:
+        AgentError: no such file, another format, a damaged file, or the runtime is missing.
+    """
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise AgentError("There is no such model file.", path)
+    kinds = {".onnx": OnnxFile, ".tflite": TfliteFile}
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
+    if suffix not in kinds:
+        raise AgentError("This is neither an .onnx nor a .tflite file.", path)
+    if os.path.getsize(path) == 0:  # noqa: PTH202
+        raise AgentError("This model file is empty.", path, "copy or export it again")
+    import_runtime(path)
+    return kinds[suffix](path, threads)
+
+
+def import_runtime(path: str) -> None:
+    """Imports the runtime that a file needs, so that its memory is not counted as the model's.
+
+    Raises:
+        AgentError: it is not installed.
+    """
+    if path.lower().endswith(".tflite"):
+        _import_litert()
+        return
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise AgentError(
+            "ONNX Runtime is not installed here.", str(error), "pip install onnxruntime"
+        ) from error
+
+
+def _import_litert() -> tuple[Callable[..., Any], str]:
+    from importlib import metadata
+
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter, metadata.version("ai-edge-litert")
+    except ImportError as error:
+        first = error
+    try:
+        from tflite_runtime.interpreter import Interpreter  # type: ignore[import-not-found]
+
+        return Interpreter, metadata.version("tflite-runtime")
+    except ImportError as error:
+        raise AgentError(
+            "LiteRT is not installed here.", str(first), "pip install ai-edge-litert"
+        ) from error
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:400]
+
+
+@contextlib.contextmanager
+def _mapped(path: str) -> Iterator[Any]:
+    """A file's content without reading it: a large model must not count twice."""
+    with open(path, "rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with data:
+            yield data
+
+
+@contextlib.contextmanager
+def _stderr_kept() -> Iterator[Callable[[], str]]:
+    """Keeps what native code writes to stderr: LiteRT reports its delegate for every model."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+
+        def said() -> str:
+            kept.seek(0)
+            return kept.read().decode("utf-8", "replace").strip()[-400:]
+
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
+# ---------------------------------------------------------------- the machine
+
+INSTRUCTIONS = (
+    *("sse4_1", "avx", "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512vl"),
+    *("avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
+    *("neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
+)
+
+
+def machine_facts() -> dict[str, Any]:
+    """What of this machine decides times: see the keys. What cannot be read is None or empty."""
+    cpu = _cpuinfo()
+    affinity = getattr(os, "sched_getaffinity", None)
+    average = getattr(os, "getloadavg", None)
+    return {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": _processor(cpu),
+        "cores": len(affinity(0)) if affinity else os.cpu_count() or 1,
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "instructions": [name for name in INSTRUCTIONS if name in cpu["flags"]],
+        "governor": _text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "load_average": average()[0] if average else None,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def _cpuinfo() -> dict[str, Any]:
+    """Names and flags of /proc/cpuinfo; x86 says `flags`, Arm `Features`."""
+    names: dict[str, str] = {}
+    for line in (_text("/proc/cpuinfo") or "").splitlines():
+        name, _colon, value = line.partition(":")
+        names.setdefault(name.strip(), value.strip())
+    return {"names": names, "flags": names.get("flags", names.get("Features", "")).split()}
+
+
+def _processor(cpu: dict[str, Any]) -> str:
+    board = (_text("/proc/device-tree/model") or "").strip("\0")
+    names = (cpu["names"].get(key) for key in ("model name", "Model", "Hardware"))
+    return next((name for name in (*names, board) if name), "") or (
+        platform.processor() or platform.machine()
+    )
+
+
+def _text(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
+def _rss(name: str) -> int:
+    """`VmRSS` (now) or `VmHWM` (peak) in bytes.
+
+    Unlike getrusage's ru_maxrss, which outlives exec, VmHWM knows nothing of the parent process.
+    """
+    for line in (_text("/proc/self/status") or "").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _reset_peak() -> None:
+    """Lets VmHWM start again from now, where the kernel allows it (proc(5), clear_refs)."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def random_inputs(model: ModelFile, warnings: list[str]) -> list[list[np.ndarray]]:
+    """One set of inputs by the model's own shapes and types; open dimensions become 1.
+
+    Raises:
+        AgentError: an input's type has no random values, such as text.
+    """
+    generator = np.random.default_rng(0)
+    arrays = []
+    for name, shape, dtype in model.inputs:
+        if any(size < 0 for size in shape[1:]):
+            warnings.append(f"input {name} has open dimensions {list(shape)}: measured with 1")
+        fixed = tuple(max(size, 1) for size in shape)
+        kind = np.dtype(dtype)
+        if kind.kind == "f":
+            value = generator.standard_normal(fixed).astype(kind)
+        elif kind in (np.int8, np.uint8):
+            limits = np.iinfo(kind)
+            value = generator.integers(limits.min, limits.max, fixed, kind, endpoint=True)
+        elif kind.kind in "iub":  # 0 and 1 are valid wherever numbers are indices
+            value = generator.integers(0, 2, fixed).astype(kind)
+        else:
+            raise AgentError(f"Input {name} is of a type that cannot be made up.", model.where)
+        arrays.append(value)
+    return [arrays]
+
+
+def measure(model: ModelFile, feeds: list[list[np.ndarray]], job: dict[str, Any]) -> dict[str, Any]:
+    """Times single invocations, with the garbage collector off; see this file's docstring."""
+    placed = [model.place(arrays) for arrays in feeds]
+    model.use(placed[0])
+    clock = time.perf_counter_ns
+    start = clock()
+    model.invoke()
+    first = clock() - start
+    times = array.array("q")
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        _runs(model, placed, array.array("q"), 0, float(job.get("warmup_seconds", 0.6)))
+        peak = _rss("VmHWM")
+        least = max(1, int(job.get("min_runs", 200)))
+        _runs(model, placed, times, least, float(job.get("min_seconds", 3.0)))
+    finally:
+        if collecting:
+            gc.enable()
+    return {"first_us": first / 1e3, "peak": peak, "times": np.array(times, np.int64)}
+
+
+def _runs(
+    model: ModelFile, placed: list[Any], times: array.array[int], least: int, seconds: float
+) -> None:
+    clock, invoke, use, count = time.perf_counter_ns, model.invoke, model.use, len(placed)
+    end = clock() + int(seconds * 1e9)
+    stop, run = 0, 0
+    while run < least or stop < end:
+        use(placed[run % count])
+        start = clock()
+        invoke()
+        stop = clock()
+        times.append(stop - start)
+        run += 1
+
+
+def distribution(times: np.ndarray) -> dict[str, Any]:
+    """Percentiles (linear interpolation), mean and standard deviation in microseconds."""
+    us = times / 1e3
+    p50, p90, p99 = (float(p) for p in np.percentile(us, (50, 90, 99)))
+    mean, std = float(us.mean()), float(us.std(ddof=1)) if len(us) > 1 else 0.0
+    return {"p50": p50, "p90": p90, "p99": p99, "mean": mean, "std": std, "n": len(us)}
+
+
+def doubts(times: np.ndarray, machine: dict[str, Any]) -> list[str]:
+    """What makes a measurement doubtful, one sentence each."""
+    found = []
+    governor, load, cores = machine["governor"], machine["load_average"], machine["cores"]
+    if governor not in (None, "performance"):
+        found.append(f"the frequency governor is {governor}, not performance")
+    if load is not None and load > cores:
+        found.append(f"the load average was {load:.1f} on {cores} cores")
+    quarter = len(times) // 4
+    if quarter:
+        early, late = float(np.median(times[:quarter])), float(np.median(times[-quarter:]))
+        if abs(late - early) > DRIFT * early:
+            found.append(f"the median drifted by {late / early - 1:+.0%} while measuring")
+    return found
+
+
+def perform(job: dict[str, Any]) -> dict[str, Any]:
+    """Does a job and gives its result; see this file's docstring.
+
+    Raises:
+        AgentError: it cannot be done.
+    """
+    machine = machine_facts()
+    if not job.get("model"):
+        return {"ok": True, "machine": machine}
+    path, threads = str(job["model"]), int(job.get("threads", 1))
+    import_runtime(path)
+    imported, import_peak = _rss("VmRSS"), _rss("VmHWM")
+    _reset_peak()
+    start = time.perf_counter_ns()
+    model = load(path, threads)
+    load_ms = (time.perf_counter_ns() - start) / 1e6
+    warnings: list[str] = []
+    x = _array(job.get("inputs"))
+    if x is None:
+        feeds = random_inputs(model, warnings)
+    else:
+        few = model.prepare(np.array(x[:ROTATE]))
+        feeds = [[few[i : i + 1]] for i in range(len(few))]
+    found = measure(model, feeds, job)
+    times, peak = found["times"], found["peak"]
+    result = {
+        "ok": True,
+        "runtime": model.runtime,
+        "runtime_version": model.version,
+        "threads": threads,
+        "load_ms": load_ms,
+        "first_us": found["first_us"],
+        "latency_us": distribution(times),
+        "peak_rss_bytes": max(peak, import_peak),
+        "rss_growth_bytes": max(0, peak - imported),
+        "machine": machine,
+        "warnings": warnings + doubts(times, machine),
+    }
+    if job.get("samples"):
+        np.save(job["samples"], times, allow_pickle=False)
+    if x is not None:
+        result.update(_answers(model, x, job))
+    return result
+
+
+def _answers(model: ModelFile, x: np.ndarray, job: dict[str, Any]) -> dict[str, Any]:
+    y = _array(job.get("labels"))
+    if y is None and not job.get("predictions"):
+        return {}
+    chunks = range(0, len(x), BATCH)  # the file is mapped: never all of it in memory
+    predictions = np.concatenate([model.run_raw(x[i : i + BATCH]).argmax(-1) for i in chunks])
+    if job.get("predictions"):
+        np.save(job["predictions"], predictions, allow_pickle=False)
+    if y is None:
+        return {}
+    if len(y) != len(predictions):
+        raise AgentError(f"There are {len(y)} labels for {len(predictions)} samples.")
+    return {"correct": int((predictions == y).sum()), "n": len(y)}
+
+
+def _array(path: str | None) -> np.ndarray | None:
+    if path is None:
+        return None
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise AgentError("This array cannot be read.", f"{path}: {error}") from error
+    if len(values) == 0:
+        raise AgentError("This array is empty.", path)
+    return values
+
+
+def main(arguments: list[str]) -> int:
+    """Reads the job, writes the result beside and renames it. Returns the exit code."""
+    if len(arguments) != 2:
+        print("usage: agent.py JOB.json RESULT.json", file=sys.stderr)
+        return 2
+    try:
+        with open(arguments[0], encoding="utf-8") as file:
+            result = perform(json.load(file))
+    except AgentError as error:
+        result = {"ok": False, "error": error.what, "where": error.where, "fix": error.fix}
+    except Exception as error:  # whatever it is, the sender must learn of it
+        import traceback
+
+        traceback.print_exc()
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{frame.name}, line {frame.lineno} of the agent"
+        result = {"ok": False, "error": f"{type(error).__name__}: {_short(error)}", "where": where}
+    beside = arguments[1] + ".tmp"
+    with open(beside, "w", encoding="utf-8") as file:
+        json.dump(result, file)
+    os.replace(beside, arguments[1])
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

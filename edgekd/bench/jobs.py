@@ -1,0 +1,198 @@
+"""Measuring files: one process of the agent for every file, device and thread count."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.bench.data import Test, read_test
+from edgekd.config.device import DeviceSettings
+from edgekd.config.stages import BenchSettings
+from edgekd.devices import Device, open_device
+from edgekd.errors import ConfigError
+from edgekd.progress import SILENT, Progress
+from edgekd.results import Accuracy, BenchFigures, Latency
+from edgekd.runtimes import load
+from edgekd.statistics import wilson_interval
+
+RUNTIME_OF = {"onnx": "onnxruntime", "tflite": "litert"}
+WARMUP_SHARE = 0.2
+QUICK = {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05}
+PATIENCE = 600.0
+"""Seconds that a job may take beside the measuring: loading, slow runs, the accuracy."""
+
+
+@dataclass(frozen=True)
+class BenchModel:
+    """A file to measure."""
+
+    path: Path
+    stage: str
+    seed: int
+    precision: str
+    format: str
+    """onnx or tflite."""
+
+
+def measure(
+    models: Sequence[BenchModel],
+    settings: BenchSettings,
+    *,
+    test: Test | None = None,
+    run_folder: Path,
+    progress: Progress = SILENT,
+) -> list[BenchFigures]:
+    """Measures every model on every device with every thread count, in its format's runtime.
+
+    For each thread count the models come one after the other, so that figures which are compared
+    lie close in time. The accuracy, which threads do not change, is measured once a device.
+
+    Args:
+        models: those whose runtime is not asked for are left out.
+        test: normalised samples (N, *shape), float32, channels first, and labels (N,).
+        run_folder: the figures' paths start here where a file lies in it.
+
+    Raises:
+        ConfigError: a device profile is wrong, or no file has a runtime that is asked for.
+        StageError: a device cannot be reached, or a file does not run there.
+    """
+    from edgekd.config.load import load_device
+
+    wanted = [model for model in models if RUNTIME_OF[model.format] in settings.runtimes]
+    if not wanted:
+        raise ConfigError(
+            f"None of the {len(models)} files runs in {' or '.join(settings.runtimes)}.",
+            fix="name the runtime of an exported format in bench.runtimes",
+        )
+    profiles = [load_device(name) for name in settings.devices]
+    rows: list[BenchFigures] = []
+    with tempfile.TemporaryDirectory(prefix="edgekd-test-") as folder:
+        saved = _save(test, Path(folder))
+        for profile in profiles:
+            rows += _on_device(profile, wanted, settings, saved, progress)
+    return [row.model_copy(update={"model": _relative(row.model, run_folder)}) for row in rows]
+
+
+def bench_file(
+    path: Path, settings: BenchSettings, data: Path | None = None, progress: Progress = SILENT
+) -> list[BenchFigures]:
+    """Measures one .onnx or .tflite file, also one that edgekd did not export.
+
+    Args:
+        data: an .npz file of raw samples `x` (or `x_test`) and labels `y` (or `y_test`) for the
+            accuracy. Without it the inputs are random.
+
+    Raises:
+        ConfigError: the file is of another format.
+        DataError: the data does not fit the model, or the model does not tell how its input is
+            made, so that there is no accuracy to measure.
+        EdgekdError: the file cannot be loaded.
+    """
+    form = path.suffix.lower().lstrip(".")
+    if form not in RUNTIME_OF:
+        raise ConfigError("This is neither an .onnx nor a .tflite file.", where=str(path))
+    deployed = load(path).describe()
+    model = BenchModel(
+        path=path,
+        stage="",
+        seed=0,
+        precision=deployed.precision if deployed else "",
+        format=form,
+    )
+    test = None if data is None else read_test(data, deployed, path)
+    return measure([model], settings, test=test, run_folder=Path.cwd(), progress=progress)
+
+
+def thread_counts(settings: BenchSettings, cores: int) -> list[int]:
+    """The thread counts as numbers, each once, in the settings' order."""
+    return list(dict.fromkeys(cores if t == "all" else t for t in settings.threads))
+
+
+def _on_device(
+    profile: DeviceSettings,
+    models: Sequence[BenchModel],
+    settings: BenchSettings,
+    saved: dict[str, Path],
+    progress: Progress,
+) -> list[BenchFigures]:
+    rows: list[BenchFigures] = []
+    accuracy: dict[Path, Accuracy | None] = {}
+    with open_device(profile) as device:
+        counts = thread_counts(settings, int(device.state()["cores"]))
+        files = {name: device.push(path) for name, path in saved.items()}
+        timed_only = {name: path for name, path in files.items() if name != "labels"}
+        total = len(counts) * len(models)
+        progress.step(0, total, "benchmarks")
+        for threads in counts:
+            for model in models:
+                data = timed_only if model.path in accuracy else files
+                row = _row(device, model, threads, settings, data)
+                known = accuracy.setdefault(model.path, row.accuracy)
+                rows.append(row.model_copy(update={"accuracy": known}))
+                progress.step(len(rows), total, "benchmarks")
+    return rows
+
+
+def _row(
+    device: Device, model: BenchModel, threads: int, settings: BenchSettings, data: dict[str, str]
+) -> BenchFigures:
+    length = measuring_length(settings)
+    job: dict[str, Any] = {"model": device.push(model.path), "threads": threads, **length, **data}
+    result = device.run(job, PATIENCE + 2 * length["min_seconds"])
+    return BenchFigures(
+        model=str(model.path),
+        stage=model.stage,
+        seed=model.seed,
+        precision=model.precision,
+        runtime=result["runtime"],
+        device=device.name,
+        threads=result["threads"],
+        latency_us=Latency(**result["latency_us"]),
+        load_ms=result["load_ms"],
+        first_us=result["first_us"],
+        peak_rss_bytes=result["peak_rss_bytes"],
+        rss_growth_bytes=result["rss_growth_bytes"],
+        bytes=model.path.stat().st_size,
+        accuracy=_accuracy(result),
+        warnings=result["warnings"],
+    )
+
+
+def measuring_length(settings: BenchSettings) -> dict[str, float]:
+    """How long a job measures, as fields of the agent's job."""
+    if settings.quick:
+        return dict(QUICK)
+    return {
+        "min_runs": settings.min_runs,
+        "min_seconds": settings.min_seconds,
+        "warmup_seconds": WARMUP_SHARE * settings.min_seconds,
+    }
+
+
+def _accuracy(result: dict[str, Any]) -> Accuracy | None:
+    if "correct" not in result:
+        return None
+    correct, n = result["correct"], result["n"]
+    low, high = wilson_interval(correct, n)
+    return Accuracy(
+        value=correct / n, low=low, high=high, n=n, runtime=result["runtime"], split="test"
+    )
+
+
+def _save(test: Test | None, folder: Path) -> dict[str, Path]:
+    if test is None:
+        return {}
+    saved = {"inputs": folder / "inputs.npy", "labels": folder / "labels.npy"}
+    np.save(saved["inputs"], np.asarray(test[0], np.float32), allow_pickle=False)
+    np.save(saved["labels"], np.asarray(test[1], np.int64), allow_pickle=False)
+    return saved
+
+
+def _relative(path: str, folder: Path) -> str:
+    absolute, base = Path(path).absolute(), folder.absolute()
+    return str(absolute.relative_to(base)) if absolute.is_relative_to(base) else path

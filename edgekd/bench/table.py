@@ -1,0 +1,71 @@
+"""Measurements as short rows of text, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgekd.results import BenchFigures
+
+HEADER = ("model", "precision", "runtime", "threads", "p50", "p90", "memory", "size", "accuracy")
+
+
+def format_bench(figures: Sequence[BenchFigures]) -> list[tuple[str, ...]]:
+    """`HEADER` and a row for each measurement; a device column where there are several.
+
+    Memory is what loading and running the model added. The accuracy has its 95 % interval.
+    """
+    several = len({row.device for row in figures}) > 1
+    rows = [_row(row) for row in figures]
+    if not several:
+        return [HEADER, *rows]
+    with_device = [(*row, figure.device) for row, figure in zip(rows, figures, strict=True)]
+    return [(*HEADER, "device"), *with_device]
+
+
+def _row(row: BenchFigures) -> tuple[str, ...]:
+    return (
+        " ".join(part for part in (row.stage, row.model.rsplit("/", 1)[-1]) if part),
+        row.precision,
+        row.runtime,
+        str(row.threads),
+        duration(row.latency_us.p50),
+        duration(row.latency_us.p90),
+        size(row.rss_growth_bytes),
+        size(row.bytes),
+        share(row),
+    )
+
+
+def duration(us: float) -> str:
+    """Microseconds with three digits in a fitting unit: 12.3 µs, 1.24 ms, 2.05 s."""
+    return _in_unit(us, (("µs", 1.0), ("ms", 1e3), ("s", 1e6)))
+
+
+def size(count: float) -> str:
+    """Bytes with three digits in a fitting unit of 1000: 812 B, 40.3 kB, 1.25 MB."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    return _in_unit(count, (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)))
+
+
+def _in_unit(value: float, units: Sequence[tuple[str, float]]) -> str:
+    """`value` in the first of `units` in which it is below 1000, or in the last."""
+    shown = [(three_digits(value / factor), unit) for unit, factor in units]
+    digits, unit = next((pair for pair in shown if float(pair[0]) < 1000), shown[-1])
+    return f"{digits} {unit}"
+
+
+def three_digits(value: float) -> str:
+    """A number of 0 or more with three digits, and never with an exponent."""
+    for decimals, limit in ((2, 9.995), (1, 99.95)):
+        if value < limit:
+            return f"{value:.{decimals}f}"
+    return f"{value:.0f}"
+
+
+def share(row: BenchFigures) -> str:
+    """The accuracy in percent with its interval, or a dash."""
+    if row.accuracy is None:
+        return "–"
+    a = row.accuracy
+    return f"{a.value:.1%} [{100 * a.low:.1f}, {100 * a.high:.1f}]"

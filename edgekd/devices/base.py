@@ -1,0 +1,52 @@
+"""What every device can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+
+class Device(Protocol):
+    """A machine that runs the agent. Entering the context connects, leaving it cleans up."""
+
+    @property
+    def name(self) -> str:
+        """The profile's name."""
+        ...
+
+    def connect(self) -> None:
+        """Makes the device ready for jobs.
+
+        Raises:
+            StageError: it cannot be reached.
+        """
+        ...
+
+    def push(self, file: Path) -> str:
+        """Brings a file there and returns its path on the device; the same file only once."""
+        ...
+
+    def run(self, job: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """The result of a job (both as the agent's docstring says; paths as `push` gave them).
+
+        Args:
+            timeout: seconds after which the job is ended.
+
+        Raises:
+            StageError: the agent reports an error, crashes, or takes too long.
+        """
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """The machine's facts now: processor, cores, governor, load and so on."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

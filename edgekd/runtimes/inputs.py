@@ -1,0 +1,156 @@
+"""A user's own files as samples of a model: pictures, .npy arrays, .csv rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekd.errors import DataError
+from edgekd.spec import InputSpec
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+SUPPORTED = f"pictures ({', '.join(PICTURES)}), arrays (.npy) and rows of numbers (.csv)"
+PICTURE_PEAK = 255.0
+
+
+def read_samples(path: Path, spec: InputSpec) -> NDArray[np.float32]:
+    """The raw samples (N, *spec.shape) of a file, in the units of the training data.
+
+    A picture is one sample: turned to grey or RGB, resized, and scaled from 0..255 to
+    0..`spec.peak`. An array or a table holds one or many, as they are.
+
+    Raises:
+        DataError: no such file, an unknown suffix, or a content that is not the model's input.
+    """
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise DataError("There is no such file.", where=str(path))
+    if path.stat().st_size == 0:
+        raise DataError("This file is empty.", where=str(path))
+    if suffix in PICTURES:
+        samples = _picture(path, spec)[None]
+    elif suffix == ".npy":
+        samples = arrange(_numpy(path), spec, str(path))
+    elif suffix == ".csv":
+        samples = arrange(_table(path), spec, str(path))
+    else:
+        raise DataError(
+            f"Files of the kind {suffix or '(no suffix)'} are not read.",
+            where=str(path),
+            fix=f"give {SUPPORTED}",
+        )
+    if not np.isfinite(samples).all():
+        raise DataError("A sample holds a value that is not finite.", where=str(path))
+    return samples
+
+
+def arrange(values: NDArray[Any], spec: InputSpec, where: str) -> NDArray[np.float32]:
+    """`values` as samples (N, *spec.shape): one or many; channels first, last or none; or flat.
+
+    Raises:
+        DataError: the shape is none of these, or they are no numbers.
+    """
+    if values.dtype.kind not in "fiub":
+        raise DataError(f"An array of {values.dtype} holds no numbers.", where=where)
+    values = values.astype(np.float32)
+    for shape, channels_last in _layouts(spec):
+        for samples in (values[None], values):
+            if samples.shape[1:] == shape and len(samples):
+                return (
+                    np.moveaxis(samples, -1, 1)
+                    if channels_last
+                    else samples.reshape(-1, *spec.shape)
+                )
+    raise DataError(
+        f"An array of shape {values.shape} is no input of this model.",
+        where=where,
+        fix=f"the model takes {spec.shape}, channels first; put the samples in front: "
+        f"(N, {', '.join(map(str, spec.shape))})",
+    )
+
+
+def _layouts(spec: InputSpec) -> list[tuple[tuple[int, ...], bool]]:
+    """Shapes of a sample that mean the same, and whether its channels are last."""
+    shape = spec.shape
+    found = [(shape, False)]
+    if len(shape) == 3:
+        found.append(((*shape[1:], shape[0]), True))
+        if shape[0] == 1:
+            found.append((shape[1:], False))
+    if len(shape) > 1:
+        found.append(((int(np.prod(shape)),), False))
+    return found
+
+
+def _picture(path: Path, spec: InputSpec) -> NDArray[np.float32]:
+    from PIL import Image, ImageOps
+
+    if spec.kind != "image" or spec.shape[0] not in (1, 3):
+        raise DataError(
+            "This model takes no pictures.",
+            where=str(path),
+            fix=f"give an .npy or .csv file of samples {spec.shape}",
+        )
+    channels, height, width = spec.shape
+    try:
+        with Image.open(path) as opened:
+            upright = ImageOps.exif_transpose(opened)
+            picture = upright.convert("L" if channels == 1 else "RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError("This picture cannot be read.", where=f"{path}: {error}") from error
+    resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+    values = np.asarray(resized, np.float32).reshape(height, width, channels)
+    return np.moveaxis(values, -1, 0) * np.float32((spec.peak or PICTURE_PEAK) / PICTURE_PEAK)
+
+
+def _numpy(path: Path) -> NDArray[Any]:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError("This array cannot be read.", where=f"{path}: {error}") from error
+    if not isinstance(values, np.ndarray):
+        raise DataError("This is an archive of arrays, not one array.", where=str(path))
+    return values
+
+
+def _table(path: Path) -> NDArray[np.float32]:
+    """Rows of numbers; a first row without any number is taken as the columns' names."""
+    import csv
+
+    rows: list[list[float]] = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for line, cells in enumerate(csv.reader(file), start=1):
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if line == 1 and not any(_number(cell) is not None for cell in cells):
+                    continue
+                rows.append(_row(cells, f"{path}, line {line}"))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError("This table cannot be read.", where=f"{path}: {error}") from error
+    if not rows:
+        raise DataError("This table has no rows of numbers.", where=str(path))
+    widths = {len(row) for row in rows}
+    if len(widths) > 1:
+        raise DataError(f"The rows have different lengths: {sorted(widths)}.", where=str(path))
+    return np.array(rows, np.float32)
+
+
+def _row(cells: list[str], where: str) -> list[float]:
+    numbers = []
+    for column, cell in enumerate(cells, start=1):
+        number = _number(cell)
+        if number is None:
+            raise DataError(f"{cell!r} is not a number.", where=f"{where}, column {column}")
+        numbers.append(number)
+    return numbers
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None

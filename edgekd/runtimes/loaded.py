@@ -1,0 +1,93 @@
+"""The agent's model files as runtimes of edgekd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from edgekd.agent import agent
+from edgekd.errors import DataError, EdgekdError
+from edgekd.runtimes.base import Runtime
+from edgekd.spec import DeployedSpec
+
+E = TypeVar("E", bound=EdgekdError)
+
+
+class LoadedFile:
+    """An .onnx or .tflite file, run by the agent's code. Implements `Runtime`."""
+
+    def __init__(self, path: Path, file: agent.ModelFile, spec: DeployedSpec | None) -> None:
+        self._path = path
+        self._file = file
+        self._spec = spec
+
+    @property
+    def name(self) -> str:
+        """`onnxruntime` or `litert`."""
+        return self._file.runtime
+
+    @property
+    def version(self) -> str:
+        """Version of the runtime's library."""
+        return self._file.version
+
+    def describe(self) -> DeployedSpec | None:
+        """What the file tells about itself; None for a file that edgekd did not export."""
+        return self._spec
+
+    def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Runtime.run`."""
+        try:
+            return self._file.run(x)
+        except agent.AgentError as error:
+            raise explained(error, DataError) from error
+
+    def run_integers(self, x: NDArray[np.float32]) -> NDArray[np.int8]:
+        """See `Runtime.run_integers`."""
+        try:
+            raw = self._file.run_raw(x)
+        except agent.AgentError as error:
+            raise explained(error, DataError) from error
+        if raw.dtype != np.int8:
+            raise DataError(f"This model's output is {raw.dtype}, not int8.", where=str(self._path))
+        return raw
+
+
+def load(path: Path, threads: int = 1) -> Runtime:
+    """The model of an .onnx or .tflite file in its runtime.
+
+    Args:
+        threads: threads that the runtime computes with.
+
+    Raises:
+        EdgekdError: no such file, another format, a damaged file, or the runtime is missing.
+    """
+    try:
+        file = agent.load(str(path), threads)
+    except agent.AgentError as error:
+        raise explained(error, EdgekdError) from error
+    return LoadedFile(path, file, _spec(file, path))
+
+
+def _spec(file: agent.ModelFile, path: Path) -> DeployedSpec | None:
+    if file.metadata is None:
+        return None
+    try:
+        return DeployedSpec.model_validate(file.metadata)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise EdgekdError(
+            "The edgekd entry of this file does not fit this version of edgekd.",
+            where=f"{path}, field {field}: {first['msg']}",
+            fix="export it again with this version",
+        ) from error
+
+
+def explained(error: agent.AgentError, kind: type[E]) -> E:
+    """The agent's error as one of edgekd's."""
+    return kind(error.what, where=error.where, fix=error.fix)
