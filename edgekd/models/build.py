@@ -1,0 +1,72 @@
+"""A network from its settings: one of the zoo, or the user's own factory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from edgekd.config.stages import ModelSettings
+from edgekd.errors import StageError
+from edgekd.models.factory import from_factory
+from edgekd.models.python_source import python_source
+from edgekd.spec import InputSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["build", "names", "python_source"]
+
+ZooName = Literal["resnet8", "resnet20", "resnet56", "dscnn", "mlp"]
+RESNET_BLOCKS = {"resnet8": 1, "resnet20": 3, "resnet56": 9}
+LEAST_SIDE = 4
+"""Shortest side of an image, in pixels, that is more than a point at the end of a ResNet."""
+
+
+def names() -> tuple[str, ...]:
+    """Names of the zoo."""
+    return get_args(ZooName)
+
+
+def build(
+    settings: ModelSettings, spec: InputSpec, classes: int, base: Path | None = None
+) -> nn.Module:
+    """A network with fresh weights, drawn from torch's global generator.
+
+    Args:
+        spec: the input; the network maps (N, *spec.shape) to logits (N, classes).
+        base: the folder that the path of a `python:` factory starts from; by default the
+            working folder.
+
+    Raises:
+        StageError: the network cannot take such an input, or the factory does not work.
+    """
+    if settings.python is not None:
+        return from_factory(settings.python, settings.arguments, spec, classes, base)
+    from edgekd.models.dscnn import DSCNN
+    from edgekd.models.mlp import MLP
+    from edgekd.models.resnet import ResNet
+
+    name = str(settings.name)
+    if name == "mlp":
+        return MLP(spec.shape, classes, settings.width)
+    _check_image(name, spec)
+    if name == "dscnn":
+        return DSCNN(spec.shape[0], min(spec.shape[1:]), classes, settings.width)
+    return ResNet(RESNET_BLOCKS[name], spec.shape[0], classes, settings.width)
+
+
+def _check_image(name: str, spec: InputSpec) -> None:
+    if spec.kind != "image":
+        raise StageError(
+            f"{name} looks at images, and the samples are rows of {spec.shape[0]} numbers.",
+            where=f"model {name}",
+            fix="model: mlp",
+        )
+    if min(spec.shape[1:]) < LEAST_SIDE:
+        height, width = spec.shape[1:]
+        raise StageError(
+            f"{name} needs images of {LEAST_SIDE} x {LEAST_SIDE} pixels or more, "
+            f"and these are {height} x {width}.",
+            where=f"model {name}",
+            fix="model: mlp",
+        )
