@@ -20,13 +20,11 @@ from torch import Tensor, nn
 
 from edgekd.config.stages import PruneSettings
 from edgekd.errors import StageError
+from edgekd.models.count import macs, parameters
+from edgekd.spec import InputSpec
 
-Cost = Callable[[nn.Module], float]
 
-
-def prune(
-    model: nn.Module, example: Tensor, settings: PruneSettings, *, cost: Cost | None = None
-) -> nn.Module:
+def prune(model: nn.Module, example: Tensor, settings: PruneSettings) -> nn.Module:
     """A pruned copy of `model`: the same modules with smaller tensors, in evaluation mode.
 
     Of all groups, the one whose `round_to` least important channels matter least loses them; this
@@ -36,15 +34,14 @@ def prune(
 
     Args:
         model: float network, (N, *shape) to (N, C); not changed.
-        example: inputs (1 or more, *shape), on the network's device.
+        example: inputs (1 or more, *shape), on the network's device; only the shape matters.
         settings: `target`, `keep` and `round_to`.
-        cost: what `keep` counts, by default torch-pruning's own count of `settings.target`.
 
     Raises:
         StageError: the target cannot be reached.
     """
     model = copy.deepcopy(model).eval()
-    measure = cost if cost is not None else _counter(settings.target, example)
+    measure = _counter(settings.target, example)
     before = measure(model)
     graph = _dependencies(model, example)
     roots = [root for root in _roots(graph, model) if _may_prune(model, example, root, settings)]
@@ -67,12 +64,12 @@ class _Block:
     group: Any
 
 
-def _counter(target: str, example: Tensor) -> Cost:
-    def count(model: nn.Module) -> float:
-        macs, parameters, *_ = tp.utils.count_ops_and_params(model, example[:1])
-        return float(macs if target == "macs" else parameters)
-
-    return count
+def _counter(target: str, example: Tensor) -> Callable[[nn.Module], int]:
+    if target == "parameters":
+        return parameters
+    shape = tuple(example.shape[1:])
+    spec = InputSpec(kind="row", shape=shape, mean=(0.0,), std=(1.0,))
+    return lambda model: macs(model, spec)
 
 
 def _dependencies(model: nn.Module, example: Tensor) -> Any:

@@ -29,13 +29,18 @@ from torchao.quantization.pt2e.quantize_pt2e import (
     prepare_qat_pt2e,
 )
 
-from edgekd.compress.fold import batch_norms, fold_linear, fold_qat, tensor_of
+from edgekd.compress.capture import (
+    batch_norm_settings,
+    exported,
+    restore_batch_norm_settings,
+    settle_batch_norms,
+)
+from edgekd.compress.fold import fold_linear, fold_qat
 from edgekd.compress.prepared import Prepared
 from edgekd.compress.quantizer import EdgeQuantizer, Mode
 from edgekd.errors import StageError
 from edgekd.store import read_json, write_atomic, write_json
 
-LEAST_GAMMA = 1e-6
 WEIGHTS = "quantized.safetensors"
 RECIPE = "quantized.json"
 
@@ -50,13 +55,13 @@ def prepare_qat(model: nn.Module, example: Tensor) -> Prepared:
     Raises:
         StageError: torch.export cannot capture the network.
     """
-    graph_module = _exported(model, example, training=True)
+    graph_module = exported(model, example, training=True)
     folded = fold_linear(graph_module)
-    _settle_batch_norms(graph_module)
-    settings = _batch_norm_settings(graph_module)
+    settle_batch_norms(graph_module)
+    settings = batch_norm_settings(graph_module)
     with _quiet():
         prepared = prepare_qat_pt2e(graph_module, EdgeQuantizer("qat"))
-    _restore_batch_norm_settings(prepared, settings)
+    restore_batch_norm_settings(prepared, settings)
     _free_train_eval(prepared)
     return Prepared(prepared, "qat", tuple(example.shape[1:]), folded)
 
@@ -66,7 +71,7 @@ def prepare_ptq(model: nn.Module, example: Tensor) -> Prepared:
 
     Args and raises: see `prepare_qat`.
     """
-    graph_module = _exported(model, example, training=False)
+    graph_module = exported(model, example, training=False)
     with _quiet():
         prepared = prepare_pt2e(graph_module, EdgeQuantizer("ptq"))
     _free_train_eval(prepared)
@@ -218,47 +223,6 @@ def load(model: nn.Module, folder: Path) -> Prepared:
             fix="give the float network that it was made from",
         ) from error
     return prepared.eval()
-
-
-def _exported(model: nn.Module, example: Tensor, *, training: bool) -> GraphModule:
-    work = copy.deepcopy(model).train(training)
-    batch = torch.export.Dim("batch", min=1)
-    try:
-        program = torch.export.export(work, (example,), dynamic_shapes=({0: batch},))
-    except Exception as error:
-        raise StageError(
-            "The network cannot be captured for quantization.",
-            where=str(error).splitlines()[0],
-            fix="keep Python control flow that depends on values out of its forward",
-        ) from error
-    return program.module(check_guards=False)  # type: ignore[return-value]
-
-
-def _settle_batch_norms(graph_module: GraphModule) -> None:
-    """Moves gammas off zero: QAT divides by them (a zero gamma is a usual initial value)."""
-    for node in batch_norms(graph_module):
-        gamma = tensor_of(graph_module, node.args[1])
-        if gamma is not None:
-            with torch.no_grad():
-                gamma[gamma.abs() < LEAST_GAMMA] = LEAST_GAMMA
-
-
-def _batch_norm_settings(graph_module: GraphModule) -> dict[str, tuple[Any, Any]]:
-    return {str(n.args[3].target): n.args[6:8] for n in batch_norms(graph_module)}  # type: ignore[union-attr]
-
-
-def _restore_batch_norm_settings(
-    graph_module: GraphModule, settings: dict[str, tuple[Any, Any]]
-) -> None:
-    """Undoes that torchao's QAT rewriting writes momentum 0.1 and eps 1e-5 for every one."""
-    for norm in batch_norms(graph_module):
-        _, _, _, mean, var = norm.args[:5]
-        momentum, eps = settings[str(mean.target)]  # type: ignore[union-attr]
-        norm.args = (*norm.args[:6], momentum, eps, *norm.args[8:])
-        for user in var.users:  # type: ignore[union-attr]
-            if user.target is torch.ops.aten.add.Tensor:
-                user.update_arg(1, eps)
-    graph_module.recompile()
 
 
 def _free_train_eval(graph_module: GraphModule) -> None:
