@@ -7,12 +7,27 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from edgekd.errors import EdgekdError
 
+
+class _Commands(TyperGroup):
+    """Tells Ctrl-C apart from other ends."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise EdgekdError(
+                "Stopped. Finished stages and the last finished epoch are kept.",
+                fix="the same command goes on from there",
+            ) from interrupt
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="edgekd",
     no_args_is_help=True,
     add_completion=True,
@@ -42,24 +57,12 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != _DEBUG]
     debug = len(arguments) < len(sys.argv) - 1
     try:
-        sys.exit(app(arguments, standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        app(arguments)
     except EdgekdError as error:
         if debug:
             raise
         print(f"edgekd: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        if debug:
-            raise
-        print(
-            "\nedgekd: stopped. Finished stages and the last finished epoch are kept.\n"
-            "  fix:   the same command goes on from there",
-            file=sys.stderr,
-        )
-        sys.exit(1)
     except Exception as error:
         if debug:
             raise
@@ -119,7 +122,7 @@ def init(
     output: Annotated[Path, typer.Argument(help="The file to write.")] = Path("pipeline.yaml"),
 ) -> None:
     """Write a commented pipeline file to start from."""
-    from edgekd.config.starter import write_starter
+    from edgekd.starter import write_starter
 
     write_starter(output, data)
     print(f"{output} is written. Next: edgekd validate {output}; edgekd run {output}")
@@ -144,7 +147,7 @@ def validate(
 @app.command()
 def schema(of: Annotated[SchemaOf, typer.Argument(help="Which schema.")]) -> None:
     """Print a JSON Schema: of the pipeline file, the device file or summary.json."""
-    from edgekd.config.schema import schema_text
+    from edgekd.schema import schema_text
 
     print(schema_text(of.value), end="")
 

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from edgekd.config.data import NpzData
-from edgekd.config.schema import schema_text
 from edgekd.errors import ConfigError, DataError
+from edgekd.schema import schema_text
 from edgekd.store import write_atomic
 
 SCHEMA_FILE = "pipeline.schema.json"
