@@ -1,0 +1,151 @@
+"""The page of a run: one HTML file that needs nothing else, on a phone, a desk or paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekd.report import confusion, figures, tables, units
+from edgekd.report.details import Details
+from edgekd.results import Summary
+from edgekd.store import write_atomic
+
+HERE = Path(__file__).resolve().parent
+TEMPLATE = "template.html.j2"
+
+
+def write_report(summary: Summary, details: Details, path: Path) -> None:
+    """Writes the page of a run to `path`, atomically. The same input gives the same bytes.
+
+    Args:
+        summary: the run's figures.
+        details: curves, confusions and facts that only the page shows.
+        path: the .html file.
+    """
+    write_atomic(path, render(summary, details))
+
+
+def render(summary: Summary, details: Details) -> str:
+    """The page as HTML text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=units.count,
+        size=units.size,
+        us=units.microseconds,
+        percent=units.percent,
+        points=units.points,
+        duration=units.duration,
+        significant=units.significant,
+        quantity=units.quantity,
+        seed_figure=units.seed_figure,
+        stage_title=figures.title,
+    )
+    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
+    return environment.get_template(TEMPLATE).render(style=style, **context(summary, details))
+
+
+def context(summary: Summary, details: Details) -> dict[str, Any]:
+    """Everything that the template shows."""
+    import yaml
+
+    stages = tables.stage_rows(summary)
+    both = figures.compare(summary)
+    teacher, student = details.confusion.get("teacher"), details.confusion.get("student")
+    lost: list[confusion.Recall] = []
+    if teacher is not None and student is not None:
+        lost = confusion.lost_most(teacher, student, details.labels)
+    return {
+        "summary": summary,
+        "details": details,
+        "headline": figures.headline(summary),
+        "cards": tables.cards(summary),
+        "missed": [budget.name for budget in summary.budget if not budget.ok],
+        "relation": figures.relation,
+        "stages": stages,
+        "files": tables.file_rows(summary),
+        "scale": tables.scale(stages),
+        "final": both.final if both else None,
+        "final_bench": both.final_bench if both else None,
+        "curves": _curves(details),
+        "trade_offs": _trade_offs(summary),
+        "confusions": {
+            name: confusion.draw(matrix, details.labels)
+            for name, matrix in (("Teacher", teacher), ("Student", student))
+            if matrix is not None
+        },
+        "lost": lost,
+        "bench": _bench(summary),
+        "runtimes": figures.RUNTIMES,
+        "warnings": all_warnings(summary, details),
+        "settings": yaml.safe_dump(summary.settings, sort_keys=False, allow_unicode=True),
+    }
+
+
+def all_warnings(summary: Summary, details: Details) -> list[tuple[str, str]]:
+    """Every warning with where it comes from; a text that several benchmarks give stands once."""
+    found = [("", text) for text in details.warnings]
+    found += [(figures.title(s.name), text) for s in summary.stages for text in s.warnings]
+    found += [(f"Bench on {b.device}", text) for b in summary.bench for text in b.warnings]
+    return list(dict.fromkeys(found))
+
+
+def _curves(details: Details) -> list[Any]:
+    from edgekd.report.plots import training_curves
+
+    return training_curves(details.histories)
+
+
+def _bench(summary: Summary) -> list[dict[str, Any]]:
+    """Measurements by device, each with the longest of its bars."""
+    devices: dict[str, list[Any]] = {}
+    for bench in summary.bench:
+        devices.setdefault(bench.device, []).append(bench)
+    return [
+        {"device": device, "rows": rows, "longest": max(row.latency_us.p99 for row in rows)}
+        for device, rows in devices.items()
+    ]
+
+
+def _trade_offs(summary: Summary) -> list[Mapping[str, Any]]:
+    """Plots of accuracy against latency (one a device) and against size."""
+    from edgekd.report.plots import Point, trade_off
+
+    models = [(m, figures.accuracy_of(summary, m)) for m in figures.first_seed(summary)]
+    exported = [(m, a) for m, a in models if m.format != "torch"]
+    by_path = {model.path: (model, accuracy) for model, accuracy in exported}
+    plots = []
+    for index, device in enumerate(dict.fromkeys(bench.device for bench in summary.bench)):
+        there = [bench for bench in summary.bench if bench.device == device]
+        threads = min(bench.threads for bench in there)
+        points = []
+        for bench in there:
+            model, accuracy = by_path.get(bench.model, (None, None))
+            accuracy = bench.accuracy or accuracy
+            if bench.threads == threads and model is not None and accuracy is not None:
+                kind = figures.RUNTIMES.get(bench.runtime, bench.runtime)
+                p50, weight = bench.latency_us.p50, model.parameters
+                points.append(Point(model.stage, kind, p50, accuracy, weight))
+        if points:
+            word = "thread" if threads == 1 else "threads"
+            cost = f"median latency on {device}, {threads} {word}"
+            svg = trade_off(points, f"latency-{index}", cost, "us")
+            plots.append({"title": f"Accuracy against latency on {device}", "svg": svg})
+    points = [
+        Point(m.stage, figures.FORMATS.get(m.format, m.format), m.bytes, a, m.parameters)
+        for m, a in exported or models
+        if a is not None and m.bytes > 0
+    ]
+    if points:
+        svg = trade_off(points, "size", "size of the file", "bytes")
+        plots.append({"title": "Accuracy against size", "svg": svg})
+    return plots

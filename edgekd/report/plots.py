@@ -1,0 +1,265 @@
+"""The page's plots: training curves, and what accuracy costs in time and bytes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from edgekd.report import units
+from edgekd.report.details import EpochRecord
+from edgekd.report.figures import base, title
+from edgekd.report.svg import COLOURS, new_figure, style, to_svg
+from edgekd.results import Accuracy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+    from matplotlib.transforms import BboxBase
+
+MARKERS = ("o", "s", "D", "^")
+
+
+def colour(stage: str) -> str:
+    """The stage's colour, the same in every plot."""
+    return COLOURS.get(base(stage), COLOURS["ink"])
+
+
+def training_curves(histories: dict[str, list[EpochRecord]]) -> list[Markup]:
+    """One small plot a stage: validation accuracy over training loss; one line a seed.
+
+    All share the accuracy axis. It starts where the slowest training is after a fifth of its
+    epochs, as from 0 the end, where stages differ by a point, would be a flat line.
+    """
+    stages: dict[str, list[list[EpochRecord]]] = {}
+    for node, history in histories.items():
+        if history:
+            stages.setdefault(base(node), []).append(history)
+    if not stages:
+        return []
+    settled = [
+        record.validation_accuracy
+        for runs in stages.values()
+        for history in runs
+        for record in history[len(history) // 5 :]
+    ]
+    low = max(0.0, min(settled) - 0.01)
+    best = (
+        max(r.validation_accuracy for h in stages.get("teacher", []) for r in h)
+        if ("teacher" in stages)
+        else None
+    )
+    return [_curves(stage, runs, low, best) for stage, runs in stages.items()]
+
+
+def _curves(stage: str, runs: list[list[EpochRecord]], low: float, teacher: float | None) -> Markup:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    with style():
+        figure = new_figure(300, 280)
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        for index, history in enumerate(runs):
+            epochs = [record.epoch for record in history]
+            look = {"color": colour(stage), "alpha": 1.0 if index == 0 else 0.4}
+            marker = "o" if len(epochs) == 1 else ""
+            values = [100 * record.validation_accuracy for record in history]
+            upper.plot(epochs, values, marker=marker, **look)
+            lower.plot(epochs, [record.loss for record in history], marker=marker, **look)
+        top = 100 + 4 * (1 - low)
+        if teacher is not None and stage != "teacher":
+            upper.axhline(
+                100 * teacher, color=colour("teacher"), linewidth=1.2, linestyle=(0, (4, 3))
+            )
+        upper.set_ylim(100 * low, top)
+        upper.set_title(title(stage))
+        upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        upper.yaxis.set_major_locator(MaxNLocator(4))
+        upper.set_ylabel("accuracy")
+        lower.set_ylim(bottom=0)
+        lower.set_ylabel("loss")
+        lower.set_xlabel("epoch")
+        lower.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        lower.yaxis.set_major_locator(MaxNLocator(3))
+        figure.align_ylabels()
+        last = runs[0][-1]
+        label = (
+            f"{title(stage)}: {len(runs[0])} epochs, validation accuracy ends at "
+            f"{units.percent(last.validation_accuracy)}, loss at {units.significant(last.loss)}"
+        )
+        return to_svg(figure, f"curves-{_slug(stage)}", label)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model in a plot of accuracy against a cost."""
+
+    stage: str
+    kind: str
+    """What its marker says, such as "LiteRT"."""
+    cost: float
+    """Greater than 0."""
+    accuracy: Accuracy
+    weight: float
+    """What the bubble's area says."""
+
+
+def trade_off(points: list[Point], name: str, cost: str, unit: str) -> Markup:
+    """Accuracy with its interval against a cost, both as labelled bubbles.
+
+    Args:
+        points: at least one.
+        name: unique in the page.
+        cost: the axis' title.
+        unit: "us" or "bytes".
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    with style():
+        figure = new_figure(460, 330)
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        kinds = list(dict.fromkeys(point.kind for point in points))
+        heaviest = max(point.weight for point in points)
+        for point in points:
+            _bubble(axes, point, MARKERS[kinds.index(point.kind) % len(MARKERS)], heaviest)
+        costs = [point.cost for point in points]
+        reach = max(1.6, (max(costs) / min(costs)) ** 0.18)
+        axes.set_xlim(min(costs) / reach, max(costs) * reach)
+        lows = [100 * point.accuracy.low for point in points]
+        room = max(1.0, 100 - min(lows)) * 0.12
+        axes.set_ylim(min(lows) - room, 100 + room)
+        axes.xaxis.set_major_locator(LogLocator(subs=_subs(costs), numticks=12))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: units.quantity(x, unit)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        axes.set_xlabel(cost)
+        axes.set_ylabel("accuracy")
+        _legend(axes, kinds)
+        _label_points(axes, points, heaviest)
+        spoken = "; ".join(
+            f"{title(p.stage)} {p.kind} {units.quantity(p.cost, unit)} "
+            f"{units.percent(p.accuracy.value)}"
+            for p in points
+        )
+        return to_svg(figure, name, f"Accuracy against {cost}: {spoken}")
+
+
+def _radius(weight: float, heaviest: float) -> float:
+    return 5.0 + 11.0 * math.sqrt(weight / heaviest) if heaviest > 0 else 6.0
+
+
+def _bubble(axes: Axes, point: Point, marker: str, heaviest: float) -> None:
+    y = 100 * point.accuracy.value
+    below, above = y - 100 * point.accuracy.low, 100 * point.accuracy.high - y
+    axes.errorbar(
+        point.cost,
+        y,
+        [[below], [above]],
+        color=colour(point.stage),
+        linewidth=1.2,
+        capsize=3,
+        zorder=2,
+    )
+    area = (2 * _radius(point.weight, heaviest)) ** 2
+    axes.scatter(
+        point.cost,
+        y,
+        area,
+        color=colour(point.stage),
+        marker=marker,
+        alpha=0.75,
+        edgecolors=COLOURS["paper"],
+        linewidths=1,
+        zorder=3,
+    )
+
+
+def _subs(costs: list[float]) -> tuple[float, ...]:
+    """Ticks of a decade: fewer, the more decades there are."""
+    return (1.0, 2.0, 5.0) if max(costs) / min(costs) < 50 else (1.0, 3.0)
+
+
+def _legend(axes: Axes, kinds: list[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D(
+            [], [], color=COLOURS["muted"], marker=MARKERS[i % len(MARKERS)], linestyle="", label=k
+        )
+        for i, k in enumerate(kinds)
+    ]
+    axes.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=len(kinds),
+        handletextpad=0.1,
+        columnspacing=1.2,
+    )
+
+
+def _label_points(axes: Axes, points: list[Point], heaviest: float) -> None:
+    """Writes each point's stage beside it, at the first place that covers nothing."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.transforms import Bbox
+
+    figure = axes.figure
+    renderer = FigureCanvasAgg(figure).get_renderer()  # pyright: ignore[reportArgumentType]
+    figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
+    taken: list[Bbox] = []
+    for point in points:
+        x, y = axes.transData.transform((point.cost, 100 * point.accuracy.value))
+        radius = _radius(point.weight, heaviest)
+        taken.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
+    frame = axes.get_window_extent(renderer)
+    for point in sorted(points, key=lambda p: -p.accuracy.value):
+        gap = _radius(point.weight, heaviest) + 4
+        best: tuple[float, Text, Bbox] | None = None
+        for dx, dy, side in _places(gap):
+            text = axes.annotate(
+                title(point.stage),
+                (point.cost, 100 * point.accuracy.value),
+                (dx, dy),
+                textcoords="offset points",
+                ha=side,
+                va="center",
+                color=colour(point.stage),
+                fontsize=11,
+            )
+            box = text.get_window_extent(renderer)
+            covered = sum(_overlap(box, other) for other in taken)
+            inside = _overlap(box, frame)
+            cost = covered + (box.width * box.height - inside)
+            if best is None or cost < best[0] - 1:
+                if best:
+                    best[1].remove()
+                best = (cost, text, box)
+            else:
+                text.remove()
+        if best:
+            taken.append(best[2])
+
+
+def _places(gap: float) -> list[tuple[float, float, str]]:
+    near = [(gap, 0.0, "left"), (-gap, 0.0, "right")]
+    for height in (gap + 4, gap + 18, gap + 32):
+        near += [
+            (3, height, "left"),
+            (3, -height, "left"),
+            (-3, height, "right"),
+            (-3, -height, "right"),
+        ]
+    return near
+
+
+def _overlap(one: BboxBase, other: BboxBase) -> float:
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return max(0.0, width) * max(0.0, height)
+
+
+def _slug(text: str) -> str:
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)
