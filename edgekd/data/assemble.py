@@ -37,7 +37,7 @@ def assemble(
         spec=input_spec(splits["train"].x),
         labels=labels,
         fingerprint=fingerprint(splits, labels),
-        warnings=(*warnings, *_unseen(splits, labels)),
+        warnings=(*warnings, *_scales(splits), *_unseen(splits, labels)),
     )
 
 
@@ -74,9 +74,9 @@ def channel_statistics(x: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np
 def peak(x: NDArray[Any]) -> float | None:
     """The largest value that a pixel may have, told from the values that it has.
 
-    Up to 1 the peak is 1; whole numbers up to 16 (such as the digits) have their largest as the
-    peak; up to 255 it is 255, and above that the largest value. With negative values the images
-    are normalised already and no peak is known.
+    Up to 1 the peak is 1. Whole numbers up to 16 (such as the digits) have their largest as the
+    peak; up to 255 it is 255. Above that it is the largest value. Of images with negative values,
+    or with fractions that end below 128, somebody changed the scale, and no peak is known.
     """
     low, high = float(x.min()), float(x.max())
     if low < 0:
@@ -85,6 +85,8 @@ def peak(x: NDArray[Any]) -> float | None:
         return 1.0
     if x.dtype == np.uint8 and high <= 16:
         return high
+    if x.dtype != np.uint8 and high < 128:
+        return None
     return max(255.0, high)
 
 
@@ -120,6 +122,17 @@ def _imbalance(train: Split, labels: tuple[str, ...]) -> Iterator[str]:
             f"the classes are out of balance: {counts[most]} training samples of "
             f"{labels[most]!r}, {counts[least]} of {labels[least]!r}"
         )
+
+
+def _scales(splits: Mapping[str, Split]) -> Iterator[str]:
+    largest = {name: float(np.abs(split.x).max()) for name, split in splits.items()}
+    for name in ("validation", "test"):
+        low, high = sorted((largest["train"], largest[name]))
+        if splits["train"].x.ndim == 4 and high > 10 * low:
+            yield (
+                f"the largest value of the training images is {largest['train']:g}, and of the "
+                f"{name} images {largest[name]:g}: one of them may be scaled differently"
+            )
 
 
 def _unseen(splits: Mapping[str, Split], labels: tuple[str, ...]) -> Iterator[str]:

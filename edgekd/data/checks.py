@@ -32,7 +32,8 @@ def samples(x: NDArray[Any], layout: Literal["auto", "NHWC", "NCHW"], where: str
         )
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise DataError(
-            f"Samples are (N, H, W), (N, H, W, C), (N, C, H, W) or (N, F), and these are {x.shape}.",
+            f"These samples are {x.shape}; images are (N, H, W), (N, H, W, C) or (N, C, H, W), and "
+            "rows are (N, F).",
             where=where,
             fix="reshape x; an image of one channel may leave the channel out",
         )
@@ -147,7 +148,8 @@ def _check_finite(x: NDArray[Any], where: str) -> None:
             raise DataError(
                 f"A sample holds {what}.",
                 where=f"{where}, sample {start + index}",
-                fix="remove or repair such samples: x = x[np.isfinite(x).reshape(len(x), -1).all(1)]",
+                fix="keep the others: keep = np.isfinite(x).reshape(len(x), -1).all(1); "
+                "x, y = x[keep], y[keep]",
             )
         start += len(part)
 

@@ -52,4 +52,4 @@ def make_split(y: NDArray[np.int64]) -> dict[str, list[int]]:
     rest, test = train_test_split(everything, test_size=HELD_OUT, stratify=y, random_state=0)
     train, validation = train_test_split(rest, test_size=HELD_OUT, stratify=y[rest], random_state=0)
     parts = {"train": train, "validation": validation, "test": test}
-    return {name: sorted(part.tolist()) for name, part in parts.items()}
+    return {name: np.sort(part).tolist() for name, part in parts.items()}

@@ -18,7 +18,7 @@ from edgekd.data.splits import split_off
 from edgekd.errors import DataError
 
 SUFFIXES = {"train": "_train", "validation": "_val", "test": "_test"}
-WANTED = "x and y, or x_train, y_train, x_test, y_test and, where they exist, x_val, y_val"
+NAMES = "name the arrays x and y, or x_train, y_train, x_test, y_test and, where they exist, x_val, y_val"
 
 
 def load(settings: NpzData, base: Path) -> Dataset:
@@ -65,18 +65,19 @@ def find_arrays(path: Path) -> dict[str, tuple[str, str]]:
     """
     known = read_headers(path)
     has = f"the file has {checks.some(sorted(known), 12) or 'no array'}"
-    if "x" in known and "x_train" in known:
+    if "x_train" in known and "x" in known:
         raise DataError(
             "Both x and x_train are training samples.", where=f"{path}: {has}", fix="remove one"
         )
-    suffixes = SUFFIXES | ({"train": ""} if "x" in known else {})
+    plain = not known.keys() & {"x_train", "y_train"}
+    suffixes = SUFFIXES | ({"train": ""} if plain else {})
     found = {}
     for part, suffix in suffixes.items():
         x, y = f"x{suffix}", f"y{suffix}"
         present = [name for name in (x, y) if name in known]
         if len(present) == 1 or (part == "train" and not present):
             missing = x if x not in known else y
-            raise DataError(f"Array {missing} is missing.", where=f"{path}: {has}", fix=WANTED)
+            raise DataError(f"Array {missing} is missing.", where=f"{path}: {has}", fix=NAMES)
         if present:
             found[part] = (x, y)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from edgekd.data.dataset import Split
 from edgekd.errors import DataError
@@ -34,7 +34,11 @@ def split_off(
     from sklearn.model_selection import train_test_split
 
     counts = np.bincount(split.y, minlength=len(labels))
-    few = [f"{labels[i]!r} ({counts[i]})" for i in np.flatnonzero((counts > 0) & (counts < LEAST))]
+    few = [
+        f"{label!r} ({count})"
+        for label, count in zip(labels, counts.tolist(), strict=True)
+        if 0 < count < LEAST
+    ]
     if few:
         raise DataError(
             f"A class has too few samples to split a {what} part off: {', '.join(few[:5])}.",
@@ -55,9 +59,9 @@ def split_off(
     return _take(split, kept), _take(split, taken)
 
 
-def _take(split: Split, index: NDArray[np.int64]) -> Split:
-    index = np.sort(index)
-    return Split(split.x[index], split.y[index])
+def _take(split: Split, index: ArrayLike) -> Split:
+    order = np.sort(np.asarray(index))
+    return Split(split.x[order], split.y[order])
 
 
 def _array(what: str) -> str:
