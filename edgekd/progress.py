@@ -6,9 +6,21 @@ has the views that print.
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class Progress:
-    """A listener that ignores everything; subclasses override what they show."""
+    """A listener that ignores everything; subclasses override what they show.
+
+    `with progress:` around a run lets a view take the terminal and give it back, also when the
+    run fails or is interrupted.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """The run is over, or has failed."""
 
     def run_started(self, name: str, stages: list[str]) -> None:
         """The run `name` is about to go through `stages`, in this order."""

@@ -30,7 +30,7 @@ def colour(stage: str) -> str:
 def training_curves(histories: dict[str, list[EpochRecord]]) -> list[Markup]:
     """One small plot a stage: validation accuracy over training loss; one line a seed.
 
-    All share the accuracy axis. It starts where the slowest training is after a fifth of its
+    All share the accuracy axis. It starts where the slowest training is after half of its
     epochs, as from 0 the end, where stages differ by a point, would be a flat line.
     """
     stages: dict[str, list[list[EpochRecord]]] = {}
@@ -43,7 +43,7 @@ def training_curves(histories: dict[str, list[EpochRecord]]) -> list[Markup]:
         record.validation_accuracy
         for runs in stages.values()
         for history in runs
-        for record in history[len(history) // 5 :]
+        for record in history[len(history) // 2 :]
     ]
     low = max(0.0, min(settled) - 0.01)
     best = (
@@ -72,6 +72,7 @@ def _curves(stage: str, runs: list[list[EpochRecord]], low: float, teacher: floa
             upper.axhline(
                 100 * teacher, color=colour("teacher"), linewidth=1.2, linestyle=(0, (4, 3))
             )
+        upper.set_xlim(1, max(2, *(history[-1].epoch for history in runs)))
         upper.set_ylim(100 * low, top)
         upper.set_title(title(stage))
         upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
@@ -214,8 +215,16 @@ def _label_points(axes: Axes, points: list[Point], heaviest: float) -> None:
         x, y = axes.transData.transform((point.cost, 100 * point.accuracy.value))
         radius = _radius(point.weight, heaviest)
         taken.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
+        for end in (point.accuracy.low, point.accuracy.high):
+            far = axes.transData.transform((point.cost, 100 * end))[1]
+            taken.append(Bbox.from_extents(x - 2, min(y, far), x + 2, max(y, far)))
     frame = axes.get_window_extent(renderer)
+    labelled: list[tuple[str, float, float]] = []
     for point in sorted(points, key=lambda p: -p.accuracy.value):
+        x, y = axes.transData.transform((point.cost, 100 * point.accuracy.value))
+        if any(s == point.stage and math.hypot(x - u, y - v) < 40 for s, u, v in labelled):
+            continue  # its neighbour of the same stage and colour speaks for it
+        labelled.append((point.stage, x, y))
         gap = _radius(point.weight, heaviest) + 4
         best: tuple[float, Text, Bbox] | None = None
         for dx, dy, side in _places(gap):

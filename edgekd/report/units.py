@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 NONE = "–"
 """Stands for a figure that does not exist."""
@@ -26,8 +27,8 @@ def count(value: float | None) -> str:
 
 
 def about(value: float) -> str:
-    """A whole number rounded to three digits for a sentence: 272,186 becomes 272,000."""
-    return significant(value)
+    """A whole number for a sentence: 272,186 becomes 272,000; small ones stay."""
+    return significant(value) if value >= 10_000 else count(value)
 
 
 def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
@@ -97,7 +98,11 @@ def ratio(value: float, reference: float, less: str, more: str) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A budget's number in its unit: bytes, fraction or us."""
+    """A number in its unit (bytes, fraction or us), short where it is round: `40 kB`."""
+    return re.sub(r"\.0+(?= |$)", "", _quantity(value, unit))
+
+
+def _quantity(value: float, unit: str) -> str:
     if unit == "bytes":
         return size(value)
     if unit == "us":

@@ -1,0 +1,160 @@
+"""What a run shows in the terminal while it works, and its result in a table at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from edgekd.progress import Progress
+from edgekd.report import figures, units
+from edgekd.results import Summary
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+EVERY_SECONDS = 5.0
+"""`PlainProgress` prints at most one line of epochs or steps in this time."""
+
+
+class PlainProgress(Progress):
+    """Plain lines, for logs and for terminals that can do no more.
+
+    Args:
+        file: where they go; standard output by default.
+        clock: seconds, only for tests.
+    """
+
+    def __init__(
+        self, file: IO[str] | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._file = sys.stdout if file is None else file
+        self._clock = clock
+        self._last = clock()
+
+    def run_started(self, name: str, stages: list[str]) -> None:
+        self._print(f"{name}: {', '.join(stages)}")
+
+    def stage_started(self, stage: str) -> None:
+        self._last = self._clock()
+        self._print(f"{stage} ...")
+
+    def stage_finished(self, stage: str, *, cached: bool, seconds: float, note: str = "") -> None:
+        how = "found finished" if cached else f"done in {units.duration(seconds)}"
+        self._print(f"{stage} {how}{': ' if note else ''}{note}")
+
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float, accuracy: float, seconds: float
+    ) -> None:
+        if self._due():
+            loss_text = units.significant(loss)
+            share = units.percent(accuracy)
+            self._print(f"  epoch {epoch}/{epochs}  loss {loss_text}  accuracy {share}")
+
+    def step(self, done: int, total: int, what: str) -> None:
+        if self._due():
+            self._print(f"  {done}/{total} {what}")
+
+    def message(self, text: str) -> None:
+        self._print(text)
+
+    def _due(self) -> bool:
+        now = self._clock()
+        if now - self._last < EVERY_SECONDS:
+            return False
+        self._last = now
+        return True
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._file, flush=True)
+
+
+def choose(console: Console) -> Progress:
+    """The live view on a terminal that can redraw, else plain lines."""
+    if console.is_terminal and not console.is_dumb_terminal:
+        from edgekd.report.live import LiveProgress
+
+        return LiveProgress(console)
+    return PlainProgress(console.file)
+
+
+def summary_table(summary: Summary, report: Path | None = None) -> RenderableType:
+    """The run's result for rich: teacher against final model, the budget, where the page lies."""
+    from rich.console import Group
+    from rich.text import Text
+
+    both = figures.compare(summary)
+    parts: list[RenderableType] = []
+    if both is not None:
+        parts.append(_comparison(both))
+    parts.append(Text(""))
+    parts += [_verdict(budget) for budget in summary.budget]
+    if both is not None:
+        parts.append(Text.assemble(("model   ", "dim"), both.final.path, overflow="fold"))
+    if report is not None:
+        parts.append(Text.assemble(("report  ", "dim"), str(report), overflow="fold"))
+    return Group(*parts)
+
+
+def _comparison(both: figures.Comparison) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("")
+    if both.teacher is not None:
+        table.add_column("teacher", justify="right")
+    table.add_column(figures.title(both.final.stage).lower(), justify="right", style="bold")
+    if both.teacher is not None:
+        table.add_column("", style="green")
+    for name, before, after, change in _rows(both):
+        cells = [name, before, after, change] if both.teacher is not None else [name, after]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
+    """Name, teacher's figure, final model's, and how they stand to each other."""
+    final, teacher = both.final, both.teacher
+    old, new = both.teacher_accuracy, both.final_accuracy
+    rows = []
+    if new is not None:
+        interval = f"{units.percent(new.value)} ({100 * new.low:.1f} to {100 * new.high:.1f})"
+        change = f"{units.points(new.value - old.value)} points" if old else ""
+        rows.append((f"{new.split} accuracy", units.percent(old and old.value), interval, change))
+    rows.append(
+        (
+            "parameters",
+            units.count(teacher and teacher.parameters),
+            units.count(final.parameters),
+            units.ratio(final.parameters, teacher.parameters, "fewer", "more") if teacher else "",
+        )
+    )
+    kind = f"{figures.FORMATS.get(final.format, final.format)}, {final.precision}"
+    rows.append(
+        (
+            f"file ({kind})",
+            units.size(teacher and teacher.bytes),
+            units.size(final.bytes),
+            units.ratio(final.bytes, teacher.bytes, "smaller", "larger") if teacher else "",
+        )
+    )
+    if both.final_bench is not None:
+        there = both.teacher_bench.latency_us.p50 if both.teacher_bench else None
+        here = both.final_bench.latency_us.p50
+        name = f"latency p50 on {both.final_bench.device}"
+        change = units.ratio(here, there, "faster", "slower") if there else ""
+        rows.append((name, units.microseconds(there), units.microseconds(here), change))
+    return rows
+
+
+def _verdict(budget: figures.BudgetFigures) -> RenderableType:
+    from rich.text import Text
+
+    style, word = ("green", "kept  ") if budget.ok else ("bold red", "MISSED")
+    reached = units.quantity(budget.value, budget.unit)
+    limit = f"{figures.relation(budget)} {units.quantity(budget.limit, budget.unit)}"
+    return Text.assemble((word, style), f"  {budget.name}: {reached} ({limit})")
