@@ -107,5 +107,5 @@ def _for_data(data: Path, output: Path) -> tuple[str, str, str, str]:
     name = "".join(c if c.isalnum() or c in "._-" else "-" for c in data.stem).strip("._-")
     is_image = dataset.spec.kind == "image"
     block = NPZ.format(path=json.dumps(path), augment=AUGMENT if is_image else "")
-    networks = ("resnet20", "dscnn") if is_image else ("mlp", "mlp")
-    return name or "mine", block, *networks
+    teacher, student = ("resnet20", "dscnn") if is_image else ("mlp", "mlp")
+    return name or "mine", block, teacher, student

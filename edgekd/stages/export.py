@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgekd.config.base import Settings
 from edgekd.config.stages import ExportSettings
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from edgekd.spec import ModelSpec
+    from edgekd.spec import DeployedSpec, ModelSpec
 
 RUNTIME = {"onnx": "onnxruntime", "tflite": "litert"}
 """What runs a file of this format."""
-FLOAT_STEPS = 255
-"""A float output's range in steps, where there is no int8 output to take the step from."""
 
 
 class ExportStage(Settings):
@@ -67,6 +65,7 @@ def run(job: Job[ExportStage]) -> Made:
 
 def _export(job: Job[ExportStage]) -> Made:
     from edgekd.data.dataset import load
+    from edgekd.export.parity import quantization_step
     from edgekd.models.count import macs, parameters
 
     settings = job.settings
@@ -77,15 +76,15 @@ def _export(job: Job[ExportStage]) -> Made:
     x = data.spec.normalise(data.validation.x[: settings.export.parity_samples])
     models: list[ModelFigures] = []
     parity: list[ParityFigures] = []
-    step: float | None = None
+    int8: DeployedSpec | None = None
     for variant in _variants(settings.export, settings.quantized, network.model, source):
         outputs = {"torch": _torch_logits(variant.reference, x)}
         for form in settings.export.formats:
             job.progress.message(f"{settings.role} to {form}, {variant.precision}")
             path = job.out / f"{settings.role}-{variant.precision}.{form}"
             written = _write(form, variant, network.spec, path)
-            if written.output_quantization is not None:
-                step = written.output_quantization.scale
+            if variant.precision == "int8":
+                int8 = written
             outputs[RUNTIME[form]] = _runtime_logits(path, x)
             models.append(
                 ModelFigures(
@@ -99,6 +98,7 @@ def _export(job: Job[ExportStage]) -> Made:
                     macs=work,
                 )
             )
+        step = quantization_step(outputs["torch"], int8)
         parity += _compare(job, variant.precision, outputs, step)
     least = min(row.agreement for row in parity)
     files = f"{len(models)} files" if len(models) > 1 else "1 file"
@@ -127,7 +127,7 @@ def _variants(
     return variants
 
 
-def _write(form: str, variant: _Variant, spec: ModelSpec, path: Path) -> Any:
+def _write(form: str, variant: _Variant, spec: ModelSpec, path: Path) -> DeployedSpec:
     from edgekd.export.onnx_file import export_onnx
     from edgekd.export.tflite_file import export_tflite
 
@@ -153,34 +153,22 @@ def _compare(
     job: Job[ExportStage],
     precision: str,
     outputs: dict[str, NDArray[np.float32]],
-    step: float | None,
+    step: float,
 ) -> list[ParityFigures]:
     """Every pair of outputs, and an error if one of them disagrees."""
     from itertools import combinations
 
     from edgekd.export.parity import check, compare
 
-    reference = outputs["torch"]
-    if step is None:
-        step = float(reference.max() - reference.min()) / FLOAT_STEPS or 1.0
+    settings = job.settings
     rows = []
     for (name, left), (other, right) in combinations(outputs.items(), 2):
-        agreement, near_ties, max_steps, within = compare(left, right, step)
+        pair = f"{name}/{other}"
+        comparison = compare(left, right, step)
+        check(comparison, pair=f"{settings.role}: {pair}", precision=precision)
         rows.append(
-            ParityFigures(
-                stage=job.settings.role,
-                seed=job.seed,
-                precision=precision,
-                pair=f"{name}/{other}",
-                agreement=agreement,
-                near_ties=near_ties,
-                max_steps=max_steps,
-                within_one_step=within,
-                n=len(left),
-            )
+            comparison.figures(stage=settings.role, seed=job.seed, precision=precision, pair=pair)
         )
-    for row in rows:
-        check(row)
     return rows
 
 

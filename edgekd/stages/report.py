@@ -70,7 +70,6 @@ def details(summary: Summary, run_folder: Path) -> Details:
         histories=histories,
         confusion=confusion,
         labels=data.labels,
-        warnings=[warning for stage in summary.stages for warning in stage.warnings],
         samples={name: len(split.y) for name, split in data.splits.items()},
         networks={role: _describe(settings[role]["model"]) for role in ("teacher", "student")},
     )

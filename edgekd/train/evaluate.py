@@ -15,7 +15,7 @@ from edgekd.train.batches import normalised
 from edgekd.train.precision import device
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def logits_of(model: nn.Module, x: Tensor, batch_size: int = 512) -> Tensor:
     """Logits (N, C), float32, of normalised samples (N, *shape). The model's mode is kept."""
     training = model.training
