@@ -1,0 +1,45 @@
+"""Batches cover the data once, and the soft labels are those of the samples shown."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekd.config.data import Augment
+from edgekd.data.augment import view
+from edgekd.train.batches import batch_bounds, epoch_order, mix, training_batches
+
+
+@given(st.integers(2, 500), st.integers(2, 200))
+def test_batches_cover_everything_once_and_none_holds_one(n, size):
+    bounds = batch_bounds(n, size)
+    covered = [i for start, end in bounds for i in range(start, end)]
+    assert covered == list(range(n))
+    assert all(2 <= end - start <= size + 1 for start, end in bounds)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 1000))
+def test_orders_are_permutations_that_differ_by_epoch(seed, epoch):
+    order = epoch_order(50, seed, epoch)
+    assert sorted(order.tolist()) == list(range(50))
+    assert order.tolist() == epoch_order(50, seed, epoch).tolist()
+    assert order.tolist() != epoch_order(50, seed, epoch + 1).tolist()
+
+
+def test_mixed_seeds_do_not_collide_where_sums_would():
+    assert len({mix(a, b) for a in range(30) for b in range(30)}) == 900
+
+
+def test_teacher_logits_are_those_of_the_samples_and_the_view():
+    x = torch.randn(20, 1, 5, 5)
+    augment = Augment(shift=1, views=3)
+    all_views = torch.stack([view(x, torch.arange(20), augment, 7, k) for k in range(3)])
+    teacher = all_views.flatten(2).half()
+    batches = training_batches(
+        x, torch.arange(20), epoch_order(20, 7, 4), 6, augment, 7, 1, teacher
+    )
+    for batch in batches:
+        assert batch.teacher is not None
+        assert torch.equal(batch.teacher, batch.x.flatten(1).half().float())
+        assert torch.equal(batch.y, batch.index)
