@@ -713,7 +713,9 @@ def _answers(model: ModelFile, x: np.ndarray, job: dict[str, Any]) -> dict[str, 
     if y is None:
         return {}
     if len(y) != len(predictions):
-        raise AgentError(f"There are {len(y)} labels for {len(predictions)} samples.")
+        raise AgentError(
+            f"There are {len(y)} labels for {len(predictions)} samples.", str(job["labels"])
+        )
     return {"correct": int((predictions == y).sum()), "n": len(y)}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from edgekd.results import BenchFigures
 
 HEADER = ("model", "precision", "runtime", "threads", "p50", "p90", "memory", "size", "accuracy")
+NONE = "–"
 
 
 def format_bench(figures: Sequence[BenchFigures]) -> list[tuple[str, ...]]:
@@ -25,7 +26,7 @@ def format_bench(figures: Sequence[BenchFigures]) -> list[tuple[str, ...]]:
 def _row(row: BenchFigures) -> tuple[str, ...]:
     return (
         " ".join(part for part in (row.stage, row.model.rsplit("/", 1)[-1]) if part),
-        row.precision,
+        row.precision or NONE,
         row.runtime,
         str(row.threads),
         duration(row.latency_us.p50),
@@ -66,6 +67,6 @@ def three_digits(value: float) -> str:
 def share(row: BenchFigures) -> str:
     """The accuracy in percent with its interval, or a dash."""
     if row.accuracy is None:
-        return "–"
+        return NONE
     a = row.accuracy
     return f"{a.value:.1%} [{100 * a.low:.1f}, {100 * a.high:.1f}]"

@@ -61,7 +61,7 @@ def predict(path: Path, files: Sequence[Path], top: int = 3, threads: int = 1) -
         rows = softmax(runtime.run(spec.input.normalise(raw)))
         if rows.shape[1:] != (len(spec.labels),):
             raise EdgekdError(
-                f"The model gives {rows.shape[1:]} answers for {len(spec.labels)} labels.",
+                f"The model gives {rows.shape[-1]} answers for {len(spec.labels)} labels.",
                 where=str(path),
                 fix="export it again with edgekd",
             )
