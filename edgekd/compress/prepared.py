@@ -88,7 +88,7 @@ class Prepared(nn.Module):
         """Brings the scales of the weights up to date with the weights, without changing more."""
         training = self.training
         self.eval()
-        device = next(self.graph_module.parameters()).device
+        device = next(self.graph_module.parameters(), torch.zeros(())).device
         with torch.no_grad():
             self(torch.zeros(2, *self.shape, device=device))
         self.train(training)

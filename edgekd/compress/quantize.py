@@ -125,8 +125,8 @@ def convert(prepared: Prepared, *, fold: bool) -> GraphModule:
         StageError: no data was observed.
     """
     prepared.require_ranges()
-    prepared.refresh_weight_ranges()
     work = copy.deepcopy(prepared).eval()
+    work.refresh_weight_ranges()
     if prepared.mode == "qat":
         fold_qat(work.graph_module)
     with _quiet():
@@ -184,8 +184,9 @@ def _identity_batch_norm(attribute: str, bias: Tensor, eps: float) -> Tensor:
 
 def save(prepared: Prepared, folder: Path) -> None:
     """Writes the state of weights and observers (safetensors) and the recipe (JSON)."""
-    prepared.refresh_weight_ranges()
-    state = {k: v.detach().clone().contiguous() for k, v in prepared.state_dict().items()}
+    work = copy.deepcopy(prepared).eval()
+    work.refresh_weight_ranges()
+    state = {k: v.detach().clone().contiguous() for k, v in work.state_dict().items()}
     write_atomic(folder / WEIGHTS, to_safetensors(state))
     recipe = {
         "mode": prepared.mode,

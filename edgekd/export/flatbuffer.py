@@ -53,9 +53,9 @@ def describe(model: Any, description: str, text: str) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     model.description = description.encode()
-    buffer = schema.BufferT()
+    buffer: Any = schema.BufferT()
     buffer.data = np.frombuffer(text.encode(), np.uint8)
-    entry = schema.MetadataT()
+    entry: Any = schema.MetadataT()
     entry.name = METADATA_NAME.encode()
     entry.buffer = len(model.buffers)
     model.buffers.append(buffer)

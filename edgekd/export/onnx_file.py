@@ -43,7 +43,7 @@ def export_onnx(
         onnx_graph.quantize_biases(model.graph)
         input_quantization, output_quantization = onnx_graph.integer_ends(model.graph)
     told = deployed(spec, "onnx", precision, input_quantization, output_quantization)
-    model.producer_name = METADATA_NAME
+    model.producer_name, model.producer_version = METADATA_NAME, ""
     model.doc_string = spec.description
     onnx.helper.set_model_props(model, {METADATA_NAME: told.model_dump_json()})
     onnx.checker.check_model(model)
