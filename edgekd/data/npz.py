@@ -18,7 +18,7 @@ from edgekd.data.splits import split_off
 from edgekd.errors import DataError
 
 SUFFIXES = {"train": "_train", "validation": "_val", "test": "_test"}
-NAMES = "name the arrays x and y, or x_train, y_train, x_test, y_test and, where they exist, x_val, y_val"
+NAMES = "name the arrays x and y, or x_train, y_train, x_test, y_test and, if any, x_val, y_val"
 
 
 def load(settings: NpzData, base: Path) -> Dataset:

@@ -6,9 +6,11 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edgekd.errors import StageError
@@ -102,18 +104,27 @@ def _function(reference: str, base: Path | None) -> Any:
     return function
 
 
+class _FreshLoader(SourceFileLoader):
+    """Compiles the file as it is now: Python's bytecode cache tells files apart by whole seconds,
+    and what runs has to be the source that the cache key was made from.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _module(reference: str, target: str, base: Path | None) -> ModuleType:
     try:
         if not target.endswith(".py"):
             return importlib.import_module(target)
         path = source_file(reference, target, base)
         name = f"edgekd_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-        found = importlib.util.spec_from_file_location(name, path)
-        if found is None or found.loader is None:
-            raise ImportError(f"{path} is not a Python file")
+        loader = _FreshLoader(name, str(path))
+        found = importlib.util.spec_from_file_location(name, path, loader=loader)
+        assert found is not None
         module = importlib.util.module_from_spec(found)
-        sys.modules[name] = module  # dataclasses and pickle-free type look-ups need it there
-        found.loader.exec_module(module)
+        sys.modules[name] = module  # dataclasses look their module up there
+        loader.exec_module(module)
         return module
     except StageError:
         raise
@@ -126,13 +137,24 @@ def _module(reference: str, target: str, base: Path | None) -> ModuleType:
 
 
 def _where_raised(error: BaseException, fallback: str) -> str:
-    """File and line of the innermost frame, which is what the user wants to open."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return fallback
-    return f"{trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno}"
+    """File and line of the innermost frame of the user's own, which is what to open."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<")
+        and not any(Path(frame.filename).is_relative_to(place) for place in _not_users())
+    ]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else fallback
+
+
+def _not_users() -> tuple[Path, ...]:
+    """Folders of code that the user did not write: edgekd, torch and Python's library."""
+    import torch
+
+    library = Path(importlib.__file__).parents[1]
+    return Path(__file__).parents[1], Path(torch.__file__).parent, library / "importlib"
 
 
 def _list(shape: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ from torch import nn
 
 def channels(count: int, width: float) -> int:
     """`count` times `width`, rounded to a multiple of 8, at least 8."""
-    return max(8, round(count * width / 8) * 8)
+    return max(8, int(count * width / 8 + 0.5) * 8)
 
 
 def conv_bn(
