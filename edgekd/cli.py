@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,6 +49,7 @@ class SchemaOf(StrEnum):
 
 
 _DEBUG = "--debug"
+"""Accepted anywhere on the command line: errors with their traceback, libraries with their say."""
 RUNS = Annotated[Path, typer.Option("--runs", help="Where run folders lie.")]
 
 
@@ -56,6 +59,8 @@ def main() -> None:
     """
     arguments = [argument for argument in sys.argv[1:] if argument != _DEBUG]
     debug = len(arguments) < len(sys.argv) - 1
+    if not debug:
+        _silence_libraries()
     try:
         app(arguments)
     except EdgekdError as error:
@@ -73,6 +78,14 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _silence_libraries() -> None:
+    """Libraries warn their own developers: of deprecations, of kernels for GPUs that are not here.
+    Nothing of that is for the user, and `--debug` shows it.
+    """
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
 
 
 @app.command()
@@ -204,9 +217,12 @@ def bench(
 
         print(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
         return
-    from edgekd.report.terminal import bench_table
+    from edgekd.bench.table import format_bench
+    from edgekd.report.terminal import text_table
 
-    _console().print(bench_table(rows))
+    _console().print(text_table(format_bench(rows)))
+    for warning in dict.fromkeys(text for row in rows for text in row.warnings):
+        print(f"note: {warning}")
 
 
 @app.command()

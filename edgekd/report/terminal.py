@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -158,3 +158,17 @@ def _verdict(budget: figures.BudgetFigures) -> RenderableType:
     reached = units.quantity(budget.value, budget.unit)
     limit = f"{figures.relation(budget)} {units.quantity(budget.limit, budget.unit)}"
     return Text.assemble((word, style), f"  {budget.name}: {reached} ({limit})")
+
+
+def text_table(rows: Sequence[tuple[str, ...]]) -> RenderableType:
+    """Rows as a table whose first row is its head; figures stand right, the first column left."""
+    from rich import box
+    from rich.table import Table
+
+    head, *body = rows
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(head):
+        table.add_column(name, justify="left" if index == 0 else "right")
+    for row in body:
+        table.add_row(*row)
+    return table

@@ -66,7 +66,7 @@ def test_gradients_are_finite_for_a_sure_student_in_half_precision():
 
 @pytest.mark.parametrize(("shape", "temperature"), [((2, 3), 4.0), ((2, 4), 0.0), ((2, 4), -1.0)])
 def test_wrong_arguments_are_refused(shape, temperature):
-    with pytest.raises(ValueError, match="teacher|temperature"):
+    with pytest.raises(ValueError, match=r"teacher|temperature"):
         kd_loss(torch.zeros(2, 4), torch.zeros(shape), temperature)
 
 

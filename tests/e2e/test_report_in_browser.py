@@ -1,0 +1,77 @@
+"""The page in a real browser, at the width of a phone."""
+
+from __future__ import annotations
+
+import html
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "report"))
+from report_example import example_details, example_summary
+
+from edgekd.report.page import write_report
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--allow-file-access-from-files",
+    "--virtual-time-budget=5000",
+)
+
+WRAPPER = """<!DOCTYPE html><body>
+<iframe id="phone" src="report.html" style="width:390px;height:800px;border:0"></iframe>
+<script>
+addEventListener("load", () => {
+  const page = document.getElementById("phone").contentDocument;
+  const edge = 390.5;
+  const wide = [...page.querySelectorAll("main *")].filter(
+    (e) => !e.closest(".scroll, pre, svg *") && e.getBoundingClientRect().right > edge);
+  document.title = "width=" + page.documentElement.scrollWidth +
+    " sections=" + page.querySelectorAll("section").length +
+    " wide=" + wide.map((e) => e.tagName + "." + e.className).join(",");
+});
+</script></body>"""
+
+
+def chromium() -> str:
+    if os.environ.get("EDGEKD_NO_BROWSER") == "1":
+        pytest.skip("EDGEKD_NO_BROWSER=1: this machine has no browser")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.fail(
+            "chromium is not in PATH: install it (apt-get install chromium) or set "
+            "EDGEKD_NO_BROWSER=1"
+        )
+    return found
+
+
+@pytest.mark.slow
+def test_page_fits_a_phone(tmp_path: Path):
+    browser = chromium()
+    write_report(example_summary(), example_details(), tmp_path / "report.html")
+    wrapper = tmp_path / "phone.html"
+    wrapper.write_text(WRAPPER, encoding="utf-8")
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    shown = subprocess.run(
+        [browser, *FLAGS, profile, "--dump-dom", wrapper.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    title = html.unescape(shown.stdout.partition("<title>")[2].partition("</title>")[0])
+    facts = dict(part.partition("=")[::2] for part in title.split(" "))
+    assert facts["sections"] == "9", title
+    assert int(facts["width"]) <= 390, title
+    assert facts["wide"] == "", title
