@@ -6,14 +6,19 @@ import re
 
 from edgekd.errors import StageError
 
-OPERATOR = re.compile(r"\b(?:aten|prims|torchvision|torchao)(?:\.|::)_?[a-z]\w*(?:\.\w+)?")
+OPERATOR = re.compile(
+    r"\b(?:aten|prims|torchvision|torchao)(?:\.|::)_?[a-z]\w*(?:\.\w+)?"  # as torch names it
+    r"|(?<=')(?:stablehlo|chlo|tfl|tf)\.\w+(?=' op)"  # as LiteRT's compiler does
+)
 
 
 def conversion_error(error: BaseException, target: str) -> StageError:
     """A StageError for a failed conversion to `target` (such as "ONNX"), naming its operator."""
     text = "\n".join(_messages(error))
     found = OPERATOR.search(text)
-    first_line = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    wanted = found[0] if found else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and wanted in line]
+    first_line = lines[0] if lines else type(error).__name__
     if found:
         return StageError(
             f"The network uses an operator that {target} cannot express: {found[0]}.",

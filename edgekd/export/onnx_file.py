@@ -41,6 +41,7 @@ def export_onnx(
     input_quantization = output_quantization = None
     if precision == "int8":
         onnx_graph.quantize_biases(model.graph)
+        onnx_graph.drop_clamps(model.graph)
         input_quantization, output_quantization = onnx_graph.integer_ends(model.graph)
     told = deployed(spec, "onnx", precision, input_quantization, output_quantization)
     model.producer_name, model.producer_version = METADATA_NAME, ""

@@ -1,4 +1,4 @@
-"""Changes of an exported ONNX graph: metadata off, biases int32, integers at both ends.
+"""Changes of an exported ONNX graph: no metadata, int32 biases, no clamps, integer ends.
 
 An exported int8 graph has QuantizeLinear and DequantizeLinear around float operators (QDQ), which
 the runtime fuses into integer operators.
@@ -57,6 +57,37 @@ def quantize_biases(graph: Any) -> None:
         graph.node.insert(list(graph.node).index(node), dequantize)
         node.input[2] = name
     _drop_unused(graph)
+
+
+def drop_clamps(graph: Any) -> None:
+    """Removes each Relu and Clip that the following QuantizeLinear does as well by saturating."""
+    arrays = _initializers(graph)
+    for node in list(graph.node):
+        if node.op_type not in ("Relu", "Clip"):
+            continue
+        users = [n for n in graph.node if node.output[0] in n.input]
+        if all(_saturates(user, node, arrays) for user in users):
+            for user in users:
+                user.input[0] = node.input[0]
+            graph.node.remove(node)
+    _drop_unused(graph)
+
+
+def _saturates(user: Any, clamp: Any, arrays: dict[str, NDArray[Any]]) -> bool:
+    """Whether `user` quantizes to no more integers than those between the limits of `clamp`."""
+    if user.op_type != "QuantizeLinear":
+        return False
+    limits: list[float] = [0.0, np.inf]
+    if clamp.op_type == "Clip":
+        given = [*clamp.input[1:], "", ""][:2]
+        if any(name and name not in arrays for name in given):
+            return False
+        limits = [-np.inf, np.inf]
+        limits = [float(arrays[n]) if n else e for n, e in zip(given, limits, strict=True)]
+    scale, zero_point = arrays[user.input[1]], arrays[user.input[2]]
+    low, high = (np.rint(limit / scale) + int(zero_point) for limit in limits)
+    representable = np.iinfo(zero_point.dtype)
+    return bool(low <= representable.min and high >= representable.max)
 
 
 def integer_ends(graph: Any) -> tuple[Quantization, Quantization]:

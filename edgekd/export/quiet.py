@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -18,27 +19,31 @@ ERRORS = re.compile(r"^[EF]\d{4} .*$", re.MULTILINE)
 def quiet() -> Iterator[None]:
     """Holds back progress, notes and warnings of C++ and Python alike.
 
-    Lines that C++ marks as errors still appear, and all of it does if the body raises what is
-    no ordinary failure of a conversion (see `edgekd.export.failure`).
+    What the body raises passes through; lines that C++ marks as errors appear if it succeeds.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     level = logging.root.manager.disable
     logging.disable(max(level, logging.WARNING))
     saved = [os.dup(1), os.dup(2)]
-    with tempfile.TemporaryFile() as held, warnings.catch_warnings():
+    written = io.StringIO()
+    with (
+        tempfile.TemporaryFile() as held,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(written),
+        contextlib.redirect_stderr(written),
+    ):
         warnings.simplefilter("ignore")
         os.dup2(held.fileno(), 1)
         os.dup2(held.fileno(), 2)
         try:
             yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
             for number, copy in zip((1, 2), saved, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
             logging.disable(level)
             held.seek(0)
-            for line in ERRORS.findall(held.read().decode(errors="replace")):
-                print(line, file=sys.stderr)
+            said = held.read().decode(errors="replace")
+    for line in ERRORS.findall(said):
+        print(line, file=sys.stderr)

@@ -41,8 +41,10 @@ def input_parameters(node):
     return [s.args[1:3] for s in node.all_input_nodes if s.target is DEQUANTIZE]
 
 
-@pytest.mark.parametrize("mode", ["qat", "ptq"])
-@pytest.mark.parametrize("name", sorted(NETS))
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [*((name, "ptq") for name in sorted(NETS)), ("mobile", "qat"), ("residual", "qat")],
+)
 def test_every_operator_is_int8(name, mode):
     graph = converted(make(name), mode)
     computing = [
@@ -59,9 +61,9 @@ def test_every_operator_is_int8(name, mode):
             assert known or clamp, (source, node)
 
 
-@pytest.mark.parametrize("name", ["separable", "perceptron"])
-def test_weights_are_symmetric_per_output_channel(name):
-    graph = converted(make(name), "qat")
+@pytest.mark.parametrize(("name", "mode"), [("separable", "qat"), ("perceptron", "ptq")])
+def test_weights_are_symmetric_per_output_channel(name, mode):
+    graph = converted(make(name), mode)
     weights = nodes(graph, PER_CHANNEL)
     assert len(weights) == sum(isinstance(m, nn.Conv2d | nn.Linear) for m in make(name).modules())
     for node in weights:

@@ -69,8 +69,11 @@ def networks(name: str, mode: str = "ptq") -> tuple[nn.Module, nn.Module]:
     """A network trained for some seconds, and the same prepared and calibrated."""
     torch.manual_seed(0)
     spec = spec_of(name)
-    settings = ModelSettings(name={"row": "mlp", "mobile": None}.get(name, name) or "mlp")
-    model = Mobile() if name == "mobile" else build(settings, spec.input, 10)
+    if name == "mobile":
+        model: nn.Module = Mobile()
+    else:
+        zoo = "mlp" if name == "row" else name
+        model = build(ModelSettings.model_validate({"name": zoo, "width": 0.5}), spec.input, 10)
     x, y = (torch.from_numpy(part[:1400]) for part in digits())
     x = x.reshape(len(x), *spec.input.shape)
     optimizer = torch.optim.AdamW(model.train().parameters(), 3e-3)
