@@ -97,7 +97,7 @@ class Recall:
 def lost_most(
     teacher: Matrix, student: Matrix, labels: tuple[str, ...], most: int = 10
 ) -> list[Recall]:
-    """The classes whose recall fell most, at most `most`, the worst first.
+    """The classes that lost recall, at most `most`, the worst first; none where none lost.
 
     Args:
         teacher: (C, C), rows true classes.
@@ -114,8 +114,8 @@ def lost_most(
         low, high = wilson_interval(min(right, n), n)
         before = int(teacher[index, index])
         recalls.append(Recall(names[index], n, before, right, low, high))
-    recalls.sort(key=lambda recall: recall.difference)
-    return recalls[:most]
+    lost = [recall for recall in recalls if recall.difference < 0]
+    return sorted(lost, key=lambda recall: recall.difference)[:most]
 
 
 def _names(matrix: Matrix, labels: tuple[str, ...]) -> tuple[str, ...]:

@@ -124,7 +124,9 @@ class LiveProgress(Progress):
         below = [text for text in (work.figures, self._left(work)) if text]
         if not below:
             return head
-        return Group(head, Text(" " * (self._width + 19) + "  ".join(below), "cyan", no_wrap=True))
+        facts = "  ".join(below)
+        indent = max(2, min(self._width + 19, self._console.width - len(facts) - 1))
+        return Group(head, Text(" " * indent + facts, "cyan", no_wrap=True))
 
     def _left(self, work: _Work) -> str:
         """The time left, judged by the pieces that were done since the stage started."""

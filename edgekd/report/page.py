@@ -43,9 +43,10 @@ def render(summary: Summary, details: Details) -> str:
         size=units.size,
         us=units.microseconds,
         percent=units.percent,
+        interval=lambda it: units.interval(it.low, it.high),
         points=units.points,
         duration=units.duration,
-        significant=units.significant,
+        short=units.short,
         quantity=units.quantity,
         seed_figure=units.seed_figure,
         stage_title=figures.title,
@@ -61,7 +62,7 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
     stages = tables.stage_rows(summary)
     both = figures.compare(summary)
     teacher, student = details.confusion.get("teacher"), details.confusion.get("student")
-    lost: list[confusion.Recall] = []
+    lost: list[confusion.Recall] | None = None
     if teacher is not None and student is not None:
         lost = confusion.lost_most(teacher, student, details.labels)
     return {

@@ -81,7 +81,7 @@ def _curves(stage: str, runs: list[list[EpochRecord]], low: float, teacher: floa
         lower.set_ylim(bottom=0)
         lower.set_ylabel("loss")
         lower.set_xlabel("epoch")
-        lower.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        lower.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
         lower.yaxis.set_major_locator(MaxNLocator(3))
         figure.align_ylabels()
         last = runs[0][-1]
@@ -118,7 +118,7 @@ def trade_off(points: list[Point], name: str, cost: str, unit: str) -> Markup:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     with style():
-        figure = new_figure(460, 330)
+        figure = new_figure(400, 315)
         axes = figure.subplots()
         axes.set_xscale("log")
         kinds = list(dict.fromkeys(point.kind for point in points))

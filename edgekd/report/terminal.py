@@ -166,9 +166,9 @@ def text_table(rows: Sequence[tuple[str, ...]]) -> RenderableType:
     from rich.table import Table
 
     head, *body = rows
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, name in enumerate(head):
-        table.add_column(name, justify="left" if index == 0 else "right")
+        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
     for row in body:
         table.add_row(*row)
     return table

@@ -15,9 +15,8 @@ def significant(value: float, digits: int = 3) -> str:
         return NONE
     if value == 0:
         return "0"
-    magnitude = math.floor(math.log10(abs(value)))
-    decimals = max(0, digits - 1 - magnitude)
-    rounded = round(value, digits - 1 - magnitude)
+    rounded = float(f"{value:.{digits - 1}e}")
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
     return f"{rounded:,.{min(decimals, 6)}f}"
 
 
@@ -76,6 +75,11 @@ def percent(value: float | None, digits: int = 1) -> str:
     return NONE if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f} %"
 
 
+def interval(low: float, high: float) -> str:
+    """An interval of shares: `97.2 to 99.6 %`."""
+    return f"{100 * low:.1f} to {percent(high)}"
+
+
 def points(difference: float) -> str:
     """A difference of shares in points with its sign: `−0.3`."""
     text = f"{100 * difference:+.1f}"
@@ -97,9 +101,19 @@ def ratio(value: float, reference: float, less: str, more: str) -> str:
     return f"{significant(factor, 2 if factor < 100 else 3)}× {word}"
 
 
+def short(value: float) -> str:
+    """Two significant digits without needless zeros: `0.002`, `1`."""
+    return _trim(significant(value, 2))
+
+
+def _trim(text: str) -> str:
+    """Takes decimals off that are all zero, and zeros that end a number."""
+    return re.sub(r"(\.\d*[1-9])0+$", r"\1", re.sub(r"\.0+(?= |$)", "", text))
+
+
 def quantity(value: float, unit: str) -> str:
     """A number in its unit (bytes, fraction or us), short where it is round: `40 kB`."""
-    return re.sub(r"\.0+(?= |$)", "", _quantity(value, unit))
+    return _trim(_quantity(value, unit))
 
 
 def _quantity(value: float, unit: str) -> str:
