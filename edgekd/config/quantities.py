@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
@@ -52,7 +52,7 @@ def _fraction(value: object) -> float:
     return parse_quantity(value, FRACTION, "97 %")
 
 
-_JSON_INPUT = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
+_JSON_INPUT: Any = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(json_schema_extra=_JSON_INPUT)]
 """A size in bytes, written `40 kB` (1000), `40 KiB` (1024), `1 MB` or as a number of bytes."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from edgekd.config.base import Settings
 
@@ -66,5 +73,12 @@ class QatTrain(TrainSettings):
     """The highest rate that the schedule reaches."""
     weight_decay: NonNegativeFloat = 0.0
     """Not applied to biases and normalisation."""
-    precision: Literal["float32"] = "float32"
-    """Quantization steps would drown in bfloat16's rounding."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Only `float32`: quantization steps would drown in bfloat16's rounding."""
+
+    @field_validator("precision")
+    @classmethod
+    def _only_float32(cls, value: str) -> str:
+        if value != "float32":
+            raise ValueError("quantization-aware training computes in float32 only")
+        return value
