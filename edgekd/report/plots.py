@@ -11,13 +11,12 @@ from markupsafe import Markup
 from edgekd.report import units
 from edgekd.report.details import EpochRecord
 from edgekd.report.figures import base, title
+from edgekd.report.marks import Mark, label_marks
 from edgekd.report.svg import COLOURS, new_figure, style, to_svg
 from edgekd.results import Accuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.text import Text
-    from matplotlib.transforms import BboxBase
 
 MARKERS = ("o", "s", "D", "^")
 
@@ -139,7 +138,7 @@ def trade_off(points: list[Point], name: str, cost: str, unit: str) -> Markup:
         axes.set_xlabel(cost)
         axes.set_ylabel("accuracy")
         _legend(axes, kinds)
-        _label_points(axes, points, heaviest)
+        label_marks(axes, [_mark(point, heaviest) for point in points])
         spoken = "; ".join(
             f"{title(p.stage)} {p.kind} {units.quantity(p.cost, unit)} "
             f"{units.percent(p.accuracy.value)}"
@@ -178,6 +177,18 @@ def _bubble(axes: Axes, point: Point, marker: str, heaviest: float) -> None:
     )
 
 
+def _mark(point: Point, heaviest: float) -> Mark:
+    return Mark(
+        text=title(point.stage),
+        colour=colour(point.stage),
+        x=point.cost,
+        y=100 * point.accuracy.value,
+        low=100 * point.accuracy.low,
+        high=100 * point.accuracy.high,
+        radius=_radius(point.weight, heaviest),
+    )
+
+
 def _subs(costs: list[float]) -> tuple[float, ...]:
     """Ticks of a decade: fewer, the more decades there are."""
     return (1.0, 2.0, 5.0) if max(costs) / min(costs) < 50 else (1.0, 3.0)
@@ -200,74 +211,6 @@ def _legend(axes: Axes, kinds: list[str]) -> None:
         handletextpad=0.1,
         columnspacing=1.2,
     )
-
-
-def _label_points(axes: Axes, points: list[Point], heaviest: float) -> None:
-    """Writes each point's stage beside it, at the first place that covers nothing."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.transforms import Bbox
-
-    figure = axes.figure
-    renderer = FigureCanvasAgg(figure).get_renderer()  # pyright: ignore[reportArgumentType]
-    figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
-    taken: list[Bbox] = []
-    for point in points:
-        x, y = axes.transData.transform((point.cost, 100 * point.accuracy.value))
-        radius = _radius(point.weight, heaviest)
-        taken.append(Bbox.from_extents(x - radius, y - radius, x + radius, y + radius))
-        for end in (point.accuracy.low, point.accuracy.high):
-            far = axes.transData.transform((point.cost, 100 * end))[1]
-            taken.append(Bbox.from_extents(x - 2, min(y, far), x + 2, max(y, far)))
-    frame = axes.get_window_extent(renderer)
-    labelled: list[tuple[str, float, float]] = []
-    for point in sorted(points, key=lambda p: -p.accuracy.value):
-        x, y = axes.transData.transform((point.cost, 100 * point.accuracy.value))
-        if any(s == point.stage and math.hypot(x - u, y - v) < 40 for s, u, v in labelled):
-            continue  # its neighbour of the same stage and colour speaks for it
-        labelled.append((point.stage, x, y))
-        gap = _radius(point.weight, heaviest) + 4
-        best: tuple[float, Text, Bbox] | None = None
-        for dx, dy, side in _places(gap):
-            text = axes.annotate(
-                title(point.stage),
-                (point.cost, 100 * point.accuracy.value),
-                (dx, dy),
-                textcoords="offset points",
-                ha=side,
-                va="center",
-                color=colour(point.stage),
-                fontsize=11,
-            )
-            box = text.get_window_extent(renderer)
-            covered = sum(_overlap(box, other) for other in taken)
-            inside = _overlap(box, frame)
-            cost = covered + (box.width * box.height - inside)
-            if best is None or cost < best[0] - 1:
-                if best:
-                    best[1].remove()
-                best = (cost, text, box)
-            else:
-                text.remove()
-        if best:
-            taken.append(best[2])
-
-
-def _places(gap: float) -> list[tuple[float, float, str]]:
-    near = [(gap, 0.0, "left"), (-gap, 0.0, "right")]
-    for height in (gap + 4, gap + 18, gap + 32):
-        near += [
-            (3, height, "left"),
-            (3, -height, "left"),
-            (-3, height, "right"),
-            (-3, -height, "right"),
-        ]
-    return near
-
-
-def _overlap(one: BboxBase, other: BboxBase) -> float:
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    return max(0.0, width) * max(0.0, height)
 
 
 def _slug(text: str) -> str:
