@@ -133,10 +133,9 @@ def _rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
             units.ratio(final.parameters, teacher.parameters, "fewer", "more") if teacher else "",
         )
     )
-    kind = f"{figures.FORMATS.get(final.format, final.format)}, {final.precision}"
     rows.append(
         (
-            f"file ({kind})",
+            f"file ({figures.FORMATS.get(final.format, final.format)})",
             units.size(teacher and teacher.bytes),
             units.size(final.bytes),
             units.ratio(final.bytes, teacher.bytes, "smaller", "larger") if teacher else "",
