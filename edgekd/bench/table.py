@@ -6,27 +6,26 @@ from collections.abc import Sequence
 
 from edgekd.results import BenchFigures
 
-HEADER = ("model", "precision", "runtime", "threads", "p50", "p90", "memory", "size", "accuracy")
+HEADER = ("model", "runtime", "threads", "p50", "p90", "memory", "size", "accuracy")
 NONE = "–"
 
 
 def format_bench(figures: Sequence[BenchFigures]) -> list[tuple[str, ...]]:
-    """`HEADER` and a row for each measurement; a device column where there are several.
+    """`HEADER` and a row for each measurement, without the columns that would be empty; a device
+    column where there are several.
 
     Memory is what loading and running the model added. The accuracy has its 95 % interval.
     """
     several = len({row.device for row in figures}) > 1
-    rows = [_row(row) for row in figures]
-    if not several:
-        return [HEADER, *rows]
-    with_device = [(*row, figure.device) for row, figure in zip(rows, figures, strict=True)]
-    return [(*HEADER, "device"), *with_device]
+    rows = [(*HEADER, "device"), *((*_row(row), row.device) for row in figures)]
+    columns = list(zip(*rows, strict=True))
+    kept = [c for c in columns[:-1] if not figures or set(c[1:]) != {NONE}]
+    return list(zip(*kept, *([columns[-1]] if several else []), strict=True))
 
 
 def _row(row: BenchFigures) -> tuple[str, ...]:
     return (
         " ".join(part for part in (row.stage, row.model.rsplit("/", 1)[-1]) if part),
-        row.precision or NONE,
         row.runtime,
         str(row.threads),
         duration(row.latency_us.p50),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -19,7 +20,7 @@ MICROSECONDS = {"us": 1.0, "µs": 1.0, "ms": 1e3, "s": 1e6}
 FRACTION = {"%": 0.01, "points": 0.01, "point": 0.01}
 
 
-def parse_quantity(value: object, units: dict[str, float], example: str) -> float:
+def parse_quantity(value: object, units: Mapping[str, float], example: str) -> float:
     """Reads `value` ("40 kB", or a bare number already in the base unit) into the base unit.
 
     Raises:
