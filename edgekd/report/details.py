@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One epoch of training."""
-
-    epoch: int
-    """From 1."""
-    loss: float
-    """Mean training loss."""
-    validation_accuracy: float
-    """0 to 1."""
-    learning_rate: float
-    """At the end of the epoch."""
-    seconds: float
-    """Time of the epoch."""
-    parts: dict[str, float] = field(default_factory=dict)
-    """Named parts of the loss."""
+from edgekd.train.history import EpochRecord
 
 
 @dataclass(frozen=True)
@@ -33,7 +16,7 @@ class Details:
 
     histories: dict[str, list[EpochRecord]] = field(default_factory=dict)
     """Epochs per node, such as "distill" or "distill@1"."""
-    confusion: dict[str, NDArray[np.integer[Any]]] = field(default_factory=dict)
+    confusion: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     """Answers of "teacher" and "student" on the test set, (C, C): row true class, column answer."""
     labels: tuple[str, ...] = ()
     """Names of the C classes; numbers where this is empty."""

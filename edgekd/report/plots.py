@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from edgekd.report import units
-from edgekd.report.details import EpochRecord
 from edgekd.report.figures import base, title
 from edgekd.report.marks import Mark, label_marks
 from edgekd.report.svg import COLOURS, new_figure, style, to_svg
 from edgekd.results import Accuracy
+from edgekd.train.history import EpochRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from edgekd.config.pipeline import Pipeline
-from edgekd.report.details import Details, EpochRecord
+from edgekd.report.details import Details
 from edgekd.results import (
     Accuracy,
     BenchFigures,
@@ -21,6 +21,7 @@ from edgekd.results import (
     Summary,
 )
 from edgekd.statistics import wilson_interval
+from edgekd.train.history import EpochRecord
 
 TEST, VALIDATION = 360, 288
 PARAMETERS = {"teacher": 272_186, "distill": 8_442, "prune": 6_106, "quantize": 6_106}
@@ -117,6 +118,7 @@ def history(epochs: int, start: float, end: float, loss: float) -> list[EpochRec
             EpochRecord(
                 epoch=epoch,
                 loss=loss * math.exp(-3.2 * share) + 0.02 * loss * (1 + math.cos(epoch)),
+                validation_loss=loss * math.exp(-3.0 * share),
                 validation_accuracy=min(1.0, start + (end - start) * rise + wobble),
                 learning_rate=2e-3 * (1 + math.cos(math.pi * share)) / 2,
                 seconds=1.7,

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from report_example import example_details, example_seeds, example_summary
 
-from edgekd.report.details import Details, EpochRecord
+from edgekd.report.details import Details
 from edgekd.report.page import render, write_report
 from edgekd.report.plots import training_curves
 from edgekd.report.svg import COLOURS
+from edgekd.train.history import EpochRecord
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 EVIL = '<script>alert("x")</script>$\\frac{1}{2}$'
@@ -182,7 +183,7 @@ def test_same_input_same_bytes_and_atomic(tmp_path: Path, text):
 
 
 def test_a_single_epoch_and_many_classes_can_be_drawn():
-    record = EpochRecord(1, 2.0, 0.0, 1e-3, 1.0)
+    record = EpochRecord(1, 2.0, 2.3, 0.0, 1e-3, 1.0)
     assert "1 epochs" in training_curves({"teacher": [record], "distill": []})[0]
     rng = np.random.default_rng(0)
     matrix = rng.integers(0, 3, (100, 100)) + np.diag(np.full(100, 50))
