@@ -1,0 +1,149 @@
+"""What the benchmarks share: their options, a result's file with the machine, and tables."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edgekd.devices.machine import describe_machine
+from edgekd.keys import all_versions
+from edgekd.statistics import mean_interval
+from edgekd.store import write_json
+
+SPINE = Path(__file__).resolve().parent
+RESULTS = SPINE / "results"
+WORK = SPINE.parents[1] / "runs" / "benchmarks"
+"""Runs, converted data and other things that may be thrown away; git ignores it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a benchmark's table."""
+
+    what: str
+    """What was measured."""
+    reached: str
+    """The figure, with its interval where it has one."""
+    target: str = ""
+    """What issue 2 asks for; empty where it asks for the figure only."""
+    ok: bool | None = None
+    """Whether the target is reached; None where there is none, or this run cannot tell."""
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """A parser with the options that every benchmark has."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--work", type=Path, default=WORK, help="folder for runs and data")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON file")
+    return parser
+
+
+def started() -> dict[str, Any]:
+    """When the benchmark began, and how busy the machine was before it: other work makes times
+    doubtful, and a reader should see it.
+    """
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def finish(
+    name: str,
+    start: dict[str, Any],
+    *,
+    runs: str,
+    quick: bool,
+    figures: dict[str, Any],
+    rows: Sequence[Row],
+    results: Path,
+) -> None:
+    """Writes `results/NAME.json` and prints the table.
+
+    Args:
+        start: what `started` gave.
+        runs: how many of what were run, in words.
+        quick: whether this was a smoke test, whose figures say nothing: nothing is judged then.
+        figures: everything measured, for other programs. What is not finite becomes null.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    rows = [replace(row, ok=None) for row in rows] if quick else rows
+    result = {
+        "benchmark": name,
+        "command": " ".join(
+            ["python", f"benchmarks/spine/{Path(sys.argv[0]).name}", *sys.argv[1:]]
+        ),
+        **start,
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "runs": runs,
+        "quick": quick,
+        "machine": describe_machine().model_dump(mode="json"),
+        "versions": all_versions(),
+        "rows": [asdict(row) for row in rows],
+        "figures": _finite(figures),
+    }
+    write_json(results / f"{name}.json", result)
+    print(to_markdown(rows))
+
+
+def _finite(value: Any) -> Any:
+    """`value` without infinities, which JSON does not have: the interval of a single run."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    verdict = {True: "yes", False: "**no**", None: ""}
+    lines = ["| what | reached | target | kept |", "| --- | --- | --- | --- |"]
+    lines += [f"| {r.what} | {r.reached} | {r.target} | {verdict[r.ok]} |" for r in rows]
+    return "\n".join(lines)
+
+
+def interval(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and 95 % interval of Student's t, with the values themselves."""
+    mean, low, high = mean_interval(values)
+    return {"mean": mean, "low": low, "high": high, "n": len(values), "values": list(values)}
+
+
+def percent(share: float) -> str:
+    """98.67 %."""
+    return f"{100 * share:.2f} %"
+
+
+def mean_percent(figure: dict[str, Any]) -> str:
+    """A mean share with its interval: 98.67 % [98.35, 98.98]."""
+    return f"{percent(figure['mean'])} {_between(figure, 100, '.2f')}"
+
+
+def points(figure: dict[str, Any]) -> str:
+    """A difference of shares with its interval: +0.28 points [-0.11, +0.67]."""
+    return f"{100 * figure['mean']:+.2f} points {_between(figure, 100, '+.2f')}"
+
+
+def number(figure: dict[str, Any], form: str = ".3f") -> str:
+    """A mean with its interval."""
+    return f"{figure['mean']:{form}} {_between(figure, 1, form)}"
+
+
+def _between(figure: dict[str, Any], factor: float, form: str) -> str:
+    low, high = figure["low"], figure["high"]
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "(one run: no interval)"
+    return f"[{factor * low:{form}}, {factor * high:{form}}]"
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """All results of a folder, by name."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
