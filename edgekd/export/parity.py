@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,8 @@ class Comparison:
     max_steps: float
     within_one_step: float
     n: int
+    outputs: int
+    """Numbers that were compared: samples times classes."""
     disagreeing: int | None
     """The first sample, no near-tie, with different answers."""
     farthest: int
@@ -85,6 +88,7 @@ def compare(
         max_steps=float(steps.max()),
         within_one_step=float((steps <= 1 + ROUNDING).mean()),
         n=len(reference),
+        outputs=reference.size,
         disagreeing=int(wrong[0]) if len(wrong) else None,
         farthest=int(steps.max(1).argmax()),
     )
@@ -96,7 +100,8 @@ def check(comparison: Comparison, *, pair: str, precision: str) -> None:
     Args:
         comparison: what `compare` found.
         pair: the two, such as "torch/litert".
-        precision: at int8, 99 % of the outputs must lie within one step, too.
+        precision: at int8, 99 % of the outputs must lie within one step, too; of a few samples,
+            one output may always lie farther.
 
     Raises:
         StageError: they do not; it names the pair and a sample.
@@ -107,7 +112,8 @@ def check(comparison: Comparison, *, pair: str, precision: str) -> None:
             where=f"sample {comparison.disagreeing} of {comparison.n}",
             fix="compare the runtimes layer by layer from that sample on; report it as a bug",
         )
-    if precision == "int8" and comparison.within_one_step < LEAST_WITHIN_ONE_STEP:
+    far = round((1 - comparison.within_one_step) * comparison.outputs)
+    if precision == "int8" and far > math.ceil((1 - LEAST_WITHIN_ONE_STEP) * comparison.outputs):
         raise StageError(
             f"{pair} ({precision}) differ by up to {comparison.max_steps:.1f} quantization steps, "
             f"and only {comparison.within_one_step:.2%} of the outputs by at most one.",

@@ -182,7 +182,7 @@ def test_every_setting_is_described():
     schema = json.loads(schema_text("pipeline"))
     for owner in [schema, *schema["$defs"].values()]:
         for name, field in owner.get("properties", {}).items():
-            references = [choice.get("$ref", "") for choice in field.get("anyOf", [])]
+            references = [c.get("$ref", "") for c in (field, *field.get("anyOf", []))]
             named = [schema["$defs"][r.rpartition("/")[2]] for r in references if r]
             described = [part.get("description") for part in (field, *named)]
             assert any(described) or "const" in field, f"{owner.get('title')}.{name}"
