@@ -14,7 +14,7 @@ demo: $(STAMP)
 	$(BIN)/edgekd run pipelines/digits.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(STAMP)
 	$(BIN)/ruff check .
