@@ -78,9 +78,7 @@ def finish(
     rows = [replace(row, ok=None) for row in rows] if quick else rows
     result = {
         "benchmark": name,
-        "command": " ".join(
-            ["python", f"benchmarks/spine/{Path(sys.argv[0]).name}", *sys.argv[1:]]
-        ),
+        "command": " ".join(["python", f"benchmarks/spine/{name}.py", *_portable(sys.argv[1:])]),
         **start,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": runs,
@@ -92,6 +90,11 @@ def finish(
     }
     write_json(results / f"{name}.json", result)
     print(to_markdown(rows))
+
+
+def _portable(arguments: Sequence[str]) -> list[str]:
+    """Arguments without the folders of this machine."""
+    return [Path(a).name if Path(a).is_absolute() else a for a in arguments]
 
 
 def _finite(value: Any) -> Any:

@@ -38,6 +38,7 @@ def smoke(folder: Path, name: str, *arguments: object) -> dict:
     done = run(f"{name}.py", "--quick", "--work", folder, "--results", results, *arguments)
     result = json.loads((results / f"{name}.json").read_text())
     assert result["quick"] and result["machine"]["cores"] >= 1 and result["versions"]["torch"]
+    assert str(folder) not in json.dumps(result), "results name no folder of this machine"
     table = done.stdout.splitlines()
     assert len(table) == 2 + len(result["rows"])
     assert all(line.count("|") == 5 for line in table)
