@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.config.data import Augment, DataSettings, DigitsData
-from edgekd.data import digits, npz
+from edgekd.config.data import Augment, DataSettings, DigitsData, NpzData
+from edgekd.data import digits, folders, npz
 from edgekd.data.dataset import Dataset
 from edgekd.errors import DataError
 from edgekd.spec import InputSpec
@@ -17,7 +17,12 @@ def load_source(settings: DataSettings, base: Path) -> Dataset:
     Raises:
         DataError: the data cannot be used, or `augment` does not suit it.
     """
-    dataset = digits.load() if isinstance(settings, DigitsData) else npz.load(settings, base)
+    if isinstance(settings, DigitsData):
+        dataset = digits.load()
+    elif isinstance(settings, NpzData):
+        dataset = npz.load(settings, base)
+    else:
+        dataset = folders.load(settings, base)
     check_augment(settings.augment, dataset.spec)
     return dataset
 
@@ -30,7 +35,9 @@ def source_fingerprint(settings: DataSettings, base: Path) -> str:
     """
     if isinstance(settings, DigitsData):
         return digits.source_fingerprint()
-    return npz.source_fingerprint(settings, base)
+    if isinstance(settings, NpzData):
+        return npz.source_fingerprint(settings, base)
+    return folders.source_fingerprint(settings, base)
 
 
 def check_augment(augment: Augment, spec: InputSpec) -> None:
@@ -44,7 +51,7 @@ def check_augment(augment: Augment, spec: InputSpec) -> None:
     if spec.kind != "image":
         raise DataError(
             "Only images can be shifted or mirrored.",
-            where=f"data.augment; the samples are rows of {spec.shape[0]} numbers",
+            where=f"data.augment; the samples are {spec.kind} of shape {spec.shape}",
             fix="remove data.augment",
         )
     side = min(spec.shape[1:])
