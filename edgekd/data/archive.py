@@ -94,10 +94,7 @@ class Files:
         return content
 
     def fingerprint(self) -> str:
-        """SHA-256 of the .zip, or of all names and contents of the folder, hexadecimal."""
-        if self.zip is not None:
-            with open(self.path, "rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+        """SHA-256 of all names and contents of a folder, hexadecimal."""
         digest = hashlib.sha256()
         for name in self.names:
             with open(self.path / name, "rb") as file:

@@ -61,8 +61,7 @@ def list_items(files: Files, settings: FolderData) -> tuple[list[Item], list[str
     inner = [name[len(root) :].split("/") for name in names]
     parted = all(len(path) > 1 and path[0].lower() in PARTS for path in inner)
     items = [
-        _item(name, path, parted, settings, where)
-        for name, path in zip(names, inner, strict=True)
+        _item(name, path, parted, settings, where) for name, path in zip(names, inner, strict=True)
     ]
     if not by_name:
         _check_empty(files, items, root, parted)

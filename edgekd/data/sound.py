@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from edgekd.config.data import AudioFolderData
 from edgekd.errors import DataError
 from edgekd.spec import SoundSpec
 
-LEAST_ENERGY = 1e-6
+LEAST_ENERGY = 1e-9
 """Added to a mel energy before the logarithm, so that silence has one: full scale is 1."""
 WAV = (".wav",)
 OTHERS = (".flac", ".ogg", ".mp3", ".aif", ".aiff")
@@ -81,7 +80,7 @@ def decode(content: bytes, name: str) -> tuple[int, int, NDArray[np.float32]]:
 def features(mono: NDArray[np.float32], rate: int, spec: SoundSpec) -> NDArray[np.float32]:
     """Log-mel features (1, frames, mels) of samples (N,) of any rate.
 
-    log(1e-6 + filters @ |FFT(hann * frame)|^2 / sum(hann)^2), natural logarithm; power of a full
+    log(1e-9 + filters @ |FFT(hann * frame)|^2 / sum(hann)^2), natural logarithm; power of a full
     scale sine is 1/4. Hann is periodic, as of scipy.signal.get_window.
     """
     fitted = fit(resample(mono, rate, spec.rate), spec.samples)
@@ -115,7 +114,6 @@ def fft_length(spec: SoundSpec) -> int:
     return 1 << (spec.window - 1).bit_length()
 
 
-@lru_cache(maxsize=8)
 def filters(spec: SoundSpec) -> NDArray[np.float64]:
     """Triangles (bins, mels) of height 1 on HTK's scale, mel = 2595 log10(1 + f / 700): the HTK
     Book (Young et al.), section 5.4, after O'Shaughnessy 1987.
