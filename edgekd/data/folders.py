@@ -60,7 +60,7 @@ def load(settings: FolderData, base: Path) -> Dataset:
     try:
         save(dataset, beside)
         try:
-            os.rename(beside, folder)
+            beside.rename(folder)
         except OSError:  # another process was faster
             if not folder.is_dir():
                 raise
