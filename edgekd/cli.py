@@ -245,9 +245,31 @@ def export(
 
 
 @app.command()
+def data(
+    source: Annotated[
+        Path, typer.Argument(help="A folder or .zip of pictures or recordings, or an .npz file.")
+    ],
+    label: Annotated[
+        str | None, typer.Option("--label", help="Expression that finds a recording's class.")
+    ] = None,
+    size: Annotated[
+        tuple[int, int] | None, typer.Option("--size", help="Height and width of pictures.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Write a picture with samples of each class.")
+    ] = None,
+) -> None:
+    """Say what is in a data source: classes, sizes, broken files, duplicates."""
+    from edgekd.data.inspect import inspect
+
+    for line in inspect(source, label=label, size=size, sheet=sheet):
+        print(line)
+
+
+@app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="A file that edgekd exported.")],
-    files: Annotated[list[Path], typer.Argument(help="Pictures, .npy arrays or .csv rows.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings, pictures, .npy or .csv.")],
     top: Annotated[int, typer.Option(min=1, help="Answers to print for each.")] = 1,
 ) -> None:
     """Ask a deployed model about your own files, in its own runtime."""

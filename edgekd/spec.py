@@ -13,10 +13,34 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 
+class SoundSpec(BaseModel):
+    """How a recording becomes log-mel features (1, frames, mels): see `edgekd.data.sound`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: int
+    """Hz; recordings of another rate are resampled."""
+    samples: int
+    """A recording is cut or padded to so many."""
+    window: int
+    """Samples of a frame."""
+    hop: int
+    """Samples from the start of a frame to the next."""
+    mels: int
+    low_hz: float
+    high_hz: float
+
+    @property
+    def frames(self) -> int:
+        """Frames of a recording; those that would end beyond it are left out."""
+        return 1 + (self.samples - self.window) // self.hop
+
+
 class InputSpec(BaseModel):
     """One input of a model.
 
-    `shape` leaves the batch out and is channels first: (C, H, W) for an image, (F,) for a row.
+    `shape` leaves the batch out and is channels first: (C, H, W) for an image, (F,) for a row,
+    (1, frames, mels) for audio, whose features are made as `sound` says.
     `mean` and `std` are in the raw data's units, one a channel (image) or one a feature (row):
     the network sees (raw - mean) / std. `peak` is the largest raw value of an image (255 for 8-bit
     pictures, 16 for the digits): a picture file is scaled to it before it is normalised.
@@ -25,11 +49,12 @@ class InputSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = "input"
-    kind: Literal["image", "row"]
+    kind: Literal["image", "row", "audio"]
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     peak: float | None = None
+    sound: SoundSpec | None = None
 
     def normalise(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Raw samples (N, *shape) to what the network sees, float32, same shape."""

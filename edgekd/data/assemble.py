@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.data.dataset import Dataset, Split, fingerprint
-from edgekd.spec import InputSpec
+from edgekd.spec import InputSpec, SoundSpec
 
 LEAST_STD = 1e-6
 """A feature that varies less is constant, and is divided by 1."""
@@ -20,13 +20,18 @@ CHUNK_BYTES = 64 << 20
 
 
 def assemble(
-    name: str, splits: Mapping[str, Split], labels: tuple[str, ...], notes: tuple[str, ...] = ()
+    name: str,
+    splits: Mapping[str, Split],
+    labels: tuple[str, ...],
+    notes: tuple[str, ...] = (),
+    sound: SoundSpec | None = None,
 ) -> Dataset:
     """The data set of checked splits.
 
     Args:
         splits: "train", "validation" and "test"; samples of one shape, classes below len(labels).
         notes: warnings that are known already.
+        sound: how the samples were made, if they are features of recordings.
     """
     warnings = (*notes, *_duplicates(splits), *_imbalance(splits["train"], labels))
     return Dataset(
@@ -34,23 +39,24 @@ def assemble(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
-        spec=input_spec(splits["train"].x),
+        spec=input_spec(splits["train"].x, sound),
         labels=labels,
         fingerprint=fingerprint(splits, labels),
         warnings=(*warnings, *_scales(splits), *_unseen(splits, labels)),
     )
 
 
-def input_spec(x: NDArray[Any]) -> InputSpec:
+def input_spec(x: NDArray[Any], sound: SoundSpec | None = None) -> InputSpec:
     """The input of training samples (N, *shape): mean and deviation per channel or feature."""
-    image = x.ndim == 4
+    image = x.ndim == 4 and sound is None
     mean, std = channel_statistics(x)
     return InputSpec(
-        kind="image" if image else "row",
+        kind="audio" if sound else "image" if image else "row",
         shape=x.shape[1:],
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
         peak=peak(x) if image else None,
+        sound=sound,
     )
 
 

@@ -20,8 +20,9 @@ _SECOND = 0x94D049BB133111EB
 def view(x: Tensor, index: Tensor, settings: Augment, seed: int, view: int) -> Tensor:
     """View `view` of normalised images.
 
-    View 0 is the images as they are. Every other view mirrors half of them (with `flip`), then
-    moves each by -shift to shift pixels down and right; what is uncovered is 0, the mean colour.
+    View 0 is the samples as they are. Every other view mirrors half of the images (with `flip`),
+    then moves each by -shift to shift pixels down and right; what is uncovered is 0, the mean
+    colour. Features of recordings, whose rows are frames, are varied by `vary_sound`.
 
     Args:
         x: (B, C, H, W), normalised.
@@ -39,6 +40,8 @@ def view(x: Tensor, index: Tensor, settings: Augment, seed: int, view: int) -> T
         return x
     if x.ndim != 4 or index.shape != x.shape[:1]:
         raise ValueError(f"x {tuple(x.shape)} and index {tuple(index.shape)} are not B images")
+    if settings.of_audio:
+        return vary_sound(x, index.to(x.device), settings, seed, view)
     down, right, mirrored = moves(index.to(x.device), settings, seed, view)
     height, width = x.shape[2:]
     rows = torch.arange(height, device=x.device) - down[:, None]
@@ -58,6 +61,47 @@ def moves(index: Tensor, settings: Augment, seed: int, view: int) -> tuple[Tenso
     right = ((bits >> 24) & 0xFFFFFF) % choices - settings.shift
     mirrored = ((bits >> 48) & 1).bool() & settings.flip
     return down, right, mirrored
+
+
+def vary_sound(x: Tensor, index: Tensor, settings: Augment, seed: int, view: int) -> Tensor:
+    """Features (B, 1, frames, mels) moved in time, with noise, then with a stretch of frames and a
+    band of frequencies masked; what is uncovered or masked is 0, the mean.
+    """
+    frames, mels = x.shape[2:]
+    down = _draw(index, seed, view, 1, 2 * settings.time_shift + 1) - settings.time_shift
+    rows = torch.arange(frames, device=x.device) - down[:, None]
+    columns = torch.arange(mels, device=x.device).expand(len(x), -1)
+    x = _gather(x, rows, columns)
+    if settings.noise:
+        x = x + settings.noise * _gauss(x, index, seed, view)
+    time = _mask(index, seed, view, 2, settings.mask_time, frames)
+    frequency = _mask(index, seed, view, 4, settings.mask_frequency, mels)
+    hidden = time[:, None, :, None] | frequency[:, None, None, :]
+    return x.masked_fill(hidden, 0)
+
+
+def _draw(index: Tensor, seed: int, view: int, stream: int, choices: int | Tensor) -> Tensor:
+    """Whole numbers (B,) from 0 to choices - 1; each stream of a sample is independent."""
+    return (_hash(index, _mix(seed & _MASK) + stream, view) & 0xFFFFFFFF) % choices
+
+
+def _mask(index: Tensor, seed: int, view: int, stream: int, most: int, length: int) -> Tensor:
+    """(B, length): a run of 0 to `most` true values somewhere, each length as likely."""
+    width = _draw(index, seed, view, stream, min(most, length) + 1)
+    start = _draw(index, seed, view, stream + 1, length - width + 1)
+    place = torch.arange(length, device=index.device)
+    return (place >= start[:, None]) & (place < (start + width)[:, None])
+
+
+def _gauss(x: Tensor, index: Tensor, seed: int, view: int) -> Tensor:
+    """Standard normal numbers of x's shape, of one channel (Box and Muller 1958)."""
+    size = x[0].numel()
+    places = index[:, None] * size + torch.arange(size, device=x.device)
+    bits = _hash(places.flatten(), _mix(seed & _MASK) + 6, view)
+    first = ((bits & 0xFFFFFF) + 1).to(torch.float32) / (1 << 24)
+    second = (_shifted(bits, 32) & 0xFFFFFF).to(torch.float32) / (1 << 24)
+    drawn = torch.sqrt(-2 * torch.log(first)) * torch.cos(2 * torch.pi * second)
+    return drawn.view(x.shape).to(x.dtype)
 
 
 def _gather(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

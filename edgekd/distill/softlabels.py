@@ -26,6 +26,8 @@ from edgekd.train.evaluate import logits_of
 from edgekd.train.precision import device
 
 LOGITS, FACTS = "logits.npy", "softlabels.json"
+BATCH = 512
+"""Samples that the teacher sees at a time."""
 PROBES = 16
 """Entries that are computed again when a cache is opened."""
 PROBE_TOLERANCE = 0.05
@@ -54,8 +56,11 @@ def make_soft_labels(
     index = torch.arange(len(x))
     views: list[Tensor] = []
     for number in range(augment.view_count):
-        samples = view(x, index, augment, seed, number) if augment.active else x
-        views.append(logits_of(teacher, samples).cpu())
+        answers = [
+            logits_of(teacher, view(samples, places, augment, seed, number)).cpu()
+            for samples, places in zip(x.split(BATCH), index.split(BATCH), strict=True)
+        ]
+        views.append(torch.cat(answers))
         progress.step(number + 1, augment.view_count, "soft labels")
     logits = torch.stack(views)
     if not torch.isfinite(logits.half()).all():
@@ -114,8 +119,7 @@ def check_soft_labels(
     number = int(torch.randint(views, (1,), generator=generator))
     chosen = Split(np.asarray(train.x)[index.numpy()], np.asarray(train.y)[index.numpy()])
     where = device()
-    x = normalised(chosen, spec, where)
-    x = view(x, index, augment, seed, number) if augment.active else x
+    x = view(normalised(chosen, spec, where)[:], index, augment, seed, number)
     fresh = logits_of(teacher.to(where), x).cpu()
     cached = logits[number][index].float()
     scale = float(fresh.abs().max())

@@ -49,7 +49,7 @@ def _converted(module: nn.Module, spec: ModelSpec, precision: Precision) -> byte
             import litert_torch
             from litert_torch.quantize.quant_config import QuantConfig
 
-            if spec.input.kind == "image":
+            if len(spec.input.shape) == 3:
                 module = litert_torch.to_channel_last_io(module, args=[0])
                 inputs = inputs.movedim(1, -1).contiguous()
             if precision == "int8":

@@ -56,7 +56,7 @@ def build(
 
 
 def _check_image(name: str, spec: InputSpec) -> None:
-    if spec.kind != "image":
+    if spec.kind == "row":
         raise StageError(
             f"{name} looks at images, and the samples are rows of {spec.shape[0]} numbers.",
             where=f"model {name}",

@@ -8,18 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.data import sound
 from edgekd.errors import DataError
 from edgekd.spec import InputSpec
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-SUPPORTED = f"pictures ({', '.join(PICTURES)}), arrays (.npy) and rows of numbers (.csv)"
+SOUNDS = (*sound.WAV, *sound.OTHERS)
+SUPPORTED = (
+    f"recordings ({', '.join(SOUNDS)}), pictures ({', '.join(PICTURES)}), arrays (.npy) and rows "
+    "of numbers (.csv)"
+)
 PICTURE_PEAK = 255.0
 
 
 def read_samples(path: Path, spec: InputSpec) -> NDArray[np.float32]:
     """The raw samples (N, *spec.shape) of a file, in the units of the training data.
 
-    A picture is one sample: turned to grey or RGB, resized, and scaled from 0..255 to
+    A recording is one sample, as the features that the model was trained on. A picture is one:
+    turned to grey or RGB, resized, and scaled from 0..255 to
     0..`spec.peak`. An array or a table holds one or many, as they are.
 
     Raises:
@@ -32,6 +38,8 @@ def read_samples(path: Path, spec: InputSpec) -> NDArray[np.float32]:
         raise DataError("This file is empty.", where=str(path))
     if suffix in PICTURES:
         samples = _picture(path, spec)[None]
+    elif suffix in SOUNDS:
+        samples = _recording(path, spec)[None]
     elif suffix == ".npy":
         samples = arrange(_numpy(path), spec, str(path))
     elif suffix == ".csv":
@@ -104,6 +112,20 @@ def _picture(path: Path, spec: InputSpec) -> NDArray[np.float32]:
     resized = picture.resize((width, height), Image.Resampling.BILINEAR)
     values = np.asarray(resized, np.float32).reshape(height, width, channels)
     return np.moveaxis(values, -1, 0) * np.float32((spec.peak or PICTURE_PEAK) / PICTURE_PEAK)
+
+
+def _recording(path: Path, spec: InputSpec) -> NDArray[np.float32]:
+    if spec.sound is None:
+        raise DataError(
+            "This model takes no recordings.",
+            where=str(path),
+            fix=f"give an .npy or .csv file of samples {spec.shape}",
+        )
+    try:
+        rate, _, mono = sound.decode(path.read_bytes(), path.name)
+    except (ValueError, OSError) as error:
+        raise DataError("This recording cannot be read.", where=f"{path}: {error}") from error
+    return sound.features(mono, rate, spec.sound)
 
 
 def _numpy(path: Path) -> NDArray[Any]:

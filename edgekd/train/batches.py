@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekd.config.data import Augment
@@ -29,9 +31,45 @@ class Batch:
     """(B, C), the teacher's logits for exactly these views, float32."""
 
 
-def normalised(split: Split, spec: InputSpec, device: torch.device) -> Tensor:
-    """The whole split as the network sees it: (N, *shape), float32, images channels last."""
-    x = torch.from_numpy(spec.normalise(np.asarray(split.x))).to(device)
+LARGE = 64 << 20
+"""A split of integers that would take more bytes than this as float32 is normalised batch-wise."""
+
+
+class Stored:
+    """A large split that stays as it is stored and is normalised a batch at a time."""
+
+    def __init__(self, split: Split, spec: InputSpec, device: torch.device) -> None:
+        self.raw = np.asarray(split.x)
+        self.spec = spec
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, index: Tensor | slice) -> Tensor:
+        """The normalised samples (B, *shape) at `index`."""
+        place = index if isinstance(index, slice) else index.cpu().numpy()
+        return _as_seen(self.raw[place], self.spec, self.device)
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """All samples in their order, `size` at a time."""
+        return (self[slice(start, start + size)] for start in range(0, len(self), size))
+
+
+Samples = Tensor | Stored
+
+
+def normalised(split: Split, spec: InputSpec, device: torch.device) -> Samples:
+    """The whole split as the network sees it: (N, *shape), float32, images channels last. A large
+    one of integers gives each batch so when it is asked for, from a quarter of the memory.
+    """
+    if split.x.dtype.itemsize == 1 and 4 * split.x.size > LARGE:
+        return Stored(split, spec, device)
+    return _as_seen(np.asarray(split.x), spec, device)
+
+
+def _as_seen(raw: NDArray[Any], spec: InputSpec, device: torch.device) -> Tensor:
+    x = torch.from_numpy(spec.normalise(raw)).to(device)
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
@@ -57,7 +95,7 @@ def mix(seed: int, number: int) -> int:
 
 
 def training_batches(
-    x: Tensor,
+    x: Samples,
     y: Tensor,
     order: Tensor,
     size: int,

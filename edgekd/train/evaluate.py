@@ -11,12 +11,12 @@ from edgekd.data.dataset import Split
 from edgekd.results import Accuracy
 from edgekd.spec import InputSpec
 from edgekd.statistics import wilson_interval
-from edgekd.train.batches import normalised
+from edgekd.train.batches import Samples, normalised
 from edgekd.train.precision import device
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, x: Tensor, batch_size: int = 512) -> Tensor:
+def logits_of(model: nn.Module, x: Samples, batch_size: int = 512) -> Tensor:
     """Logits (N, C), float32, of normalised samples (N, *shape). The model's mode is kept."""
     training = model.training
     model.eval()

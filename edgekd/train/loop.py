@@ -22,7 +22,15 @@ from edgekd.progress import SILENT, Progress
 from edgekd.spec import InputSpec
 from edgekd.store import digest
 from edgekd.train import checkpoint as checkpoints
-from edgekd.train.batches import Batch, batch_bounds, epoch_order, mix, normalised, training_batches
+from edgekd.train.batches import (
+    Batch,
+    Samples,
+    batch_bounds,
+    epoch_order,
+    mix,
+    normalised,
+    training_batches,
+)
 from edgekd.train.checkpoint import Checkpoint, with_prefix, without_prefix
 from edgekd.train.ema import Ema
 from edgekd.train.evaluate import logits_of
@@ -204,7 +212,7 @@ class _Training:
 
     @torch.no_grad()
     def judge(
-        self, x: Tensor, y: Tensor, loss: float, parts: dict[str, float], seconds: float
+        self, x: Samples, y: Tensor, loss: float, parts: dict[str, float], seconds: float
     ) -> None:
         """Validates what would be kept, and keeps it if it is the best so far.
 

@@ -156,9 +156,9 @@ def test_tables_that_are_wrong(tmp_path, content, words):
 def test_errors_of_files(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_samples(tmp_path / "a.png", GREY)
-    sound = tmp_path / "a.wav"
+    sound = tmp_path / "a.xyz"
     sound.write_bytes(b"RIFF")
-    with pytest.raises(DataError, match=r"\.wav are not read") as caught:
+    with pytest.raises(DataError, match=r"\.xyz are not read") as caught:
         read_samples(sound, GREY)
     assert all(kind in caught.value.fix for kind in (".png", ".npy", ".csv"))
     picture = tmp_path / "a.png"

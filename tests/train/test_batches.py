@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekd.config.data import Augment
 from edgekd.data.augment import view
+from edgekd.data.dataset import Split
+from edgekd.spec import InputSpec
 from edgekd.train.batches import batch_bounds, epoch_order, mix, training_batches
 
 
@@ -43,3 +47,20 @@ def test_teacher_logits_are_those_of_the_samples_and_the_view():
         assert batch.teacher is not None
         assert torch.equal(batch.teacher, batch.x.flatten(1).half().float())
         assert torch.equal(batch.y, batch.index)
+
+
+def test_a_large_split_is_normalised_batch_wise_to_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from edgekd.train import batches
+
+    raw = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4), np.uint8)
+    split = Split(raw, np.zeros(50, np.int64))
+    spec = InputSpec(kind="image", shape=(3, 4, 4), mean=(100.0,) * 3, std=(60.0,) * 3)
+    whole = batches.normalised(split, spec, torch.device("cpu"))
+    monkeypatch.setattr(batches, "LARGE", 0)
+    stored = batches.normalised(split, spec, torch.device("cpu"))
+    assert isinstance(stored, batches.Stored)
+    index = torch.tensor([3, 49, 0])
+    assert torch.equal(stored[index], whole[index])
+    assert torch.equal(torch.cat(list(stored.split(16))), whole[:])

@@ -1,0 +1,53 @@
+"""Pictures as uint8 arrays."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from edgekd.config.data import ImageFolderData
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+GREY = ("1", "L", "LA", "I", "I;16", "F")
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
+"""Pillow's limit, which guards against decompression bombs; Pillow itself only warns there."""
+
+
+def decode(content: bytes, settings: ImageFolderData) -> tuple[bool, NDArray[np.uint8]]:
+    """Whether a picture has colour, and its pixels (3, H, W).
+
+    Raises:
+        ValueError: it is no whole picture, or a huge one.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            width, height = opened.size
+            if width * height > MOST_PIXELS:
+                raise ValueError(f"it claims {width} x {height} pixels")
+            colour = opened.mode not in GREY
+            picture = _eight_bits(ImageOps.exif_transpose(opened)).convert("RGB")
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error).replace(str(type(content)), "")) from error
+    if settings.size is not None:
+        picture = _resized(picture, settings)
+    return colour, np.asarray(picture).transpose(2, 0, 1)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Pillow clips 16-bit grey instead of scaling it."""
+    if not picture.mode.startswith("I"):
+        return picture
+    return Image.fromarray((np.asarray(picture).astype(np.int64) // 256).clip(0, 255).astype("u1"))
+
+
+def _resized(picture: Image.Image, settings: ImageFolderData) -> Image.Image:
+    assert settings.size is not None
+    height, width = settings.size
+    if picture.size == (width, height):
+        return picture
+    if settings.resize == "crop":
+        return ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
