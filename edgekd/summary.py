@@ -108,11 +108,10 @@ def budget(
     judge("accuracy drop", limits.accuracy_drop, drops, "fraction", at_most)
     paths = {m.path for m in files}
     for limit in limits.latency:
-        rows_there = [
-            row.latency_us
-            for row in bench
-            if row.model in paths and row.device == limit.device and _threads_fit(limit, row)
-        ]
+        there = [row for row in bench if row.model in paths and row.device == limit.device]
+        every = max((row.threads for row in there), default=0)
+        threads = every if limit.threads == "all" else limit.threads
+        rows_there = [row.latency_us for row in there if row.threads == threads]
         for percentile in ("p50", "p90"):
             judge(
                 f"latency {percentile} on {limit.device}, {_threads_text(limit)}",
@@ -122,10 +121,6 @@ def budget(
                 at_most,
             )
     return rows
-
-
-def _threads_fit(limit: LatencyBudget, row: BenchFigures) -> bool:
-    return row.threads == limit.threads if limit.threads != "all" else row.threads > 1
 
 
 def _threads_text(limit: LatencyBudget) -> str:

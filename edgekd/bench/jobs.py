@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekd.bench.data import Test, read_test
 from edgekd.config.device import DeviceSettings
+from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import BenchSettings
 from edgekd.devices import Device, open_device
 from edgekd.errors import ConfigError
@@ -20,7 +21,6 @@ from edgekd.results import Accuracy, BenchFigures, Latency
 from edgekd.runtimes import load
 from edgekd.statistics import wilson_interval
 
-RUNTIME_OF = {"onnx": "onnxruntime", "tflite": "litert"}
 WARMUP_SHARE = 0.2
 QUICK = {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05}
 PATIENCE = 600.0

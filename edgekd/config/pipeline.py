@@ -21,6 +21,9 @@ from edgekd.config.stages import (
     TeacherSettings,
 )
 
+RUNTIME_OF = {"onnx": "onnxruntime", "tflite": "litert"}
+"""What runs a file of this format."""
+
 SHORT_FORMS: dict[str, str] = {
     "teacher": "model",
     "teacher.model": "name",
@@ -104,6 +107,15 @@ class Pipeline(Settings):
         formats = self.export.formats
         if self.budget.format is not None and self.budget.format not in formats:
             raise ValueError(f"budget.format {self.budget.format} is not in export.formats")
+        measured = [form for form in formats if RUNTIME_OF[form] in self.bench.runtimes]
+        if not measured:
+            raise ValueError("bench.runtimes has no runtime of an exported format")
+        judged = (self.budget.accuracy, self.budget.accuracy_drop, *self.budget.latency)
+        if self.deployed_format not in measured and any(limit is not None for limit in judged):
+            raise ValueError(
+                f"the budget judges the {self.deployed_format} file: "
+                f"add {RUNTIME_OF[self.deployed_format]} to bench.runtimes, or set budget.format"
+            )
         for limit in self.budget.latency:
             if limit.device not in self.bench.devices or limit.threads not in self.bench.threads:
                 raise ValueError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edgekd.config.base import Settings
+from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import ExportSettings
 from edgekd.errors import ConfigError, StageError
 from edgekd.results import ModelFigures, ParityFigures
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.spec import DeployedSpec, ModelSpec
-
-RUNTIME = {"onnx": "onnxruntime", "tflite": "litert"}
-"""What runs a file of this format."""
 
 
 class ExportStage(Settings):
@@ -85,7 +83,7 @@ def _export(job: Job[ExportStage]) -> Made:
             written = _write(form, variant, network.spec, path)
             if variant.precision == "int8":
                 int8 = written
-            outputs[RUNTIME[form]] = _runtime_logits(path, x)
+            outputs[RUNTIME_OF[form]] = _runtime_logits(path, x)
             models.append(
                 ModelFigures(
                     stage=settings.role,
@@ -188,7 +186,7 @@ def export_folder(source: Path, out: Path, formats: tuple[str, ...]) -> list[Pat
         ConfigError: the folder holds no saved model, or a format is unknown.
         StageError: an operator cannot be exported.
     """
-    unknown = sorted(set(formats) - set(RUNTIME))
+    unknown = sorted(set(formats) - set(RUNTIME_OF))
     if unknown:
         raise ConfigError(f"{unknown[0]} is no format.", fix="--format onnx or --format tflite")
     quantized = (source / FLOAT).is_dir()

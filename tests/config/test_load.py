@@ -135,6 +135,18 @@ def test_a_budget_on_what_is_not_measured_is_refused(tmp_path):
     assert "pixel" in message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bench: {runtimes: [onnxruntime]}\nbudget: {accuracy: 90 %}\n",
+        "bench: {runtimes: [onnxruntime]}\nbudget: {latency: {p50: 1 ms}}\n",
+        "bench: {runtimes: [litert]}\nexport: {formats: [onnx]}\n",
+    ],
+)
+def test_a_budget_in_a_runtime_that_is_not_measured_is_refused(tmp_path, text):
+    assert "bench.runtimes" in refused(tmp_path, "name: x\n" + text)
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),
                     lambda inner: st.lists(inner, max_size=3)
                     | st.dictionaries(st.sampled_from(["name", "model", "train", "x"]), inner),
