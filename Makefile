@@ -19,7 +19,7 @@ test: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # torch first and by itself: with it installed, nothing else pulls another build.
 $(STAMP): pyproject.toml
