@@ -34,11 +34,17 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return weights(folder)
 
 
+def heed_ctrl_c() -> None:
+    """A shell starts what it puts in the background with Ctrl-C ignored; a user's is not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupt(folder: Path, stage: str, sign: signal.Signals) -> tuple[int, str]:
     """Starts the run and sends `sign` once `stage` has a checkpoint."""
     with subprocess.Popen(
         command(*RUN), cwd=folder, env=environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 (no thread runs here)
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 300
         while not list(folder.glob(f"runs/digits/.work/{stage}-*/checkpoint/*.safetensors")):
