@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 
 from edgekd.errors import DataError
 from edgekd.spec import InputSpec
-from edgekd.store import write_json
+from edgekd.store import atomic_file, write_json
 
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
@@ -127,15 +126,8 @@ def load(folder: Path) -> Dataset:
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def _load_split(folder: Path, name: str) -> Split:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from edgekd.config.base import Settings
 from edgekd.progress import Progress
@@ -44,12 +44,6 @@ class Made:
     parity: list[ParityFigures] = field(default_factory=list)
     bench: list[BenchFigures] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-class Stage(Protocol):
-    """A module of this folder."""
-
-    run: Callable[[Job], Made]
 
 
 CHECKPOINT = "checkpoint"
