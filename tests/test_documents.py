@@ -136,7 +136,9 @@ def test_set_in_documents_reaches_real_fields() -> None:
     for path in DOCUMENTS:
         for override in re.findall(r"--set '?([\w.]+=[^\s`']+)", path.read_text()):
             if override != "key.path=value":
-                load_pipeline("digits", [override])
+                of_files = override.startswith(("data.root=", "data.path="))
+                source = ["data={source: npz, path: mine.npz}"] if of_files else []
+                load_pipeline("digits", [*source, override])
                 found += 1
     assert found >= 3
 

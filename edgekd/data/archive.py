@@ -50,7 +50,7 @@ class Files:
             raise DataError(
                 "There is no such folder or .zip file.",
                 where=str(path),
-                fix="give data.path; a relative path starts at the pipeline file's folder",
+                fix="a relative data.path starts at data.root, else at the pipeline file's folder",
             )
         self.names = [name for name in self.names if not _hidden(name)]
         self.folders = {name for name in self.folders if not _hidden(name)}

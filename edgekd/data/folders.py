@@ -41,8 +41,8 @@ def load(settings: FolderData, base: Path) -> Dataset:
     Raises:
         DataError: files cannot be used; names them.
     """
-    path = base / settings.path
-    known = settings.model_dump(mode="json", exclude={"path", "augment"})
+    path = settings.location(base)
+    known = settings.model_dump(mode="json", exclude={"root", "path", "augment"})
     key = digest(
         {
             "version": CACHE_VERSION,
@@ -75,7 +75,7 @@ def source_fingerprint(settings: FolderData, base: Path) -> str:
     Raises:
         DataError: there is nothing there.
     """
-    path = base / settings.path
+    path = settings.location(base)
     if path.is_file():  # listing a large .zip takes longer than reading it
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

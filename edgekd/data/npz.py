@@ -22,12 +22,12 @@ NAMES = "name the arrays x and y, or x_train, y_train, x_test, y_test and, if an
 
 
 def load(settings: NpzData, base: Path) -> Dataset:
-    """The data set of the file; its path starts at `base`.
+    """The data set of the file; its path starts at `data.root`, or `base`.
 
     Raises:
         DataError: the file or an array cannot be used; says which array and sample, and what to do.
     """
-    path = base / settings.path
+    path = settings.location(base)
     arrays = find_arrays(path)
     raw = read_arrays(path, [name for pair in arrays.values() for name in pair])
     found = {part: (raw[x], raw[y]) for part, (x, y) in arrays.items()}
@@ -51,7 +51,7 @@ def source_fingerprint(settings: NpzData, base: Path) -> str:
     Raises:
         DataError: there is no such file.
     """
-    path = base / settings.path
+    path = settings.location(base)
     read_headers(path)
     with explained(path), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

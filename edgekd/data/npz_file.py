@@ -45,7 +45,7 @@ def read_headers(path: Path) -> dict[str, Header]:
         raise DataError(
             "There is no such data file.",
             where=str(path),
-            fix="give data.path; a relative path starts at the pipeline file's folder",
+            fix="a relative data.path starts at data.root, else at the pipeline file's folder",
         )
     with explained(path), zipfile.ZipFile(path) as archive:
         return {

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import field_serializer
+
 from edgekd.config.base import Settings
 from edgekd.config.data import DataSettings
 from edgekd.stages.base import Job, Made
@@ -12,6 +16,11 @@ class DataStage(Settings):
 
     data: DataSettings
     """The source."""
+
+    @field_serializer("data")
+    def _wherever_it_lies(self, data: DataSettings) -> dict[str, Any]:
+        """Data in another folder is the same data: its fingerprint is in the key."""
+        return data.model_dump(mode="json", exclude={"root"})
 
 
 def run(job: Job[DataStage]) -> Made:

@@ -1,0 +1,46 @@
+"""Settings of the sources that are arrays: the digits, and .npz files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt
+
+from edgekd.config.base import Settings
+from edgekd.config.data.augment import Augment
+from edgekd.config.data.located import Located
+
+
+class DigitsData(Settings):
+    """scikit-learn's 1,797 handwritten digits, 8 x 8 grey; the split is part of edgekd."""
+
+    source: Literal["digits"] = "digits"
+    augment: Augment = Augment()
+    """Variations of training images."""
+
+
+class NpzData(Located):
+    """An .npz file with the arrays `x` and `y`, or `x_train`, `y_train`, `x_test`, `y_test` and,
+    where they exist, `x_val`, `y_val`.
+
+    Images are (N, H, W) or (N, H, W, C) or (N, C, H, W); rows are (N, F). Labels are whole numbers
+    or strings. Parts that are missing are split off, seeded and stratified by class.
+    """
+
+    source: Literal["npz"] = "npz"
+    path: Path
+    """The file; a relative path starts at `root`."""
+    layout: Literal["auto", "NHWC", "NCHW"] = "auto"
+    """Where the channels are in 4-D images; `auto` takes the axis of 1, 3 or 4."""
+    labels: tuple[str, ...] | None = None
+    """Names of the classes in their numbers' order; the numbers themselves if left out."""
+    validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
+    """Share of the training samples that becomes the validation set, if the file has none."""
+    test: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
+    """Share of all samples that becomes the test set, if the file has none."""
+    split_seed: NonNegativeInt = 0
+    """Seed of the splits; it is apart from the run's seed so that `seeds: N` compares like with
+    like."""
+    augment: Augment = Augment()
+    """Variations of training images."""
