@@ -14,10 +14,11 @@ class Figures(BaseModel):
 
 
 class Accuracy(Figures):
-    """A share of right answers with its 95 % interval (Wilson 1927)."""
+    """The headline score of a task with its 95 % interval: Wilson's (1927) for the accuracy, the
+    bootstrap's for the others."""
 
     value: float
-    """Right answers by all answers, 0 to 1."""
+    """Right answers by all answers, or what else `metric` names; 1 is the best."""
     low: float
     """Lower end of the interval."""
     high: float
@@ -28,6 +29,31 @@ class Accuracy(Figures):
     """What computed the answers: torch, onnxruntime or litert."""
     split: str
     """validation or test."""
+    metric: str = "accuracy"
+    """accuracy (classification, binary), macro_f1 (multilabel) or r2 (regression)."""
+
+
+class MetricFigures(Figures):
+    """One metric of a model on one split, with its 95 % interval."""
+
+    name: str
+    """Such as "macro_f1", "roc_auc" or "mae"."""
+    value: float
+    """A share or a score, or a number in the targets' raw units."""
+    low: float
+    """Lower end of the interval."""
+    high: float
+    """Upper end of the interval."""
+    n: int
+    """Samples."""
+    runtime: str
+    """What computed the answers: torch, onnxruntime or litert."""
+    split: str
+    """validation or test."""
+    target: str = ""
+    """The label or target that it is about; empty for all together."""
+    unit: str = "fraction"
+    """fraction, or raw: the targets' own units, of which less is better."""
 
 
 class ModelFigures(Figures):
@@ -53,6 +79,8 @@ class ModelFigures(Figures):
     """On the test set."""
     validation: Accuracy | None = None
     """On the validation set."""
+    metrics: list[MetricFigures] = []
+    """Further metrics of the task, on the test set."""
 
 
 class ParityFigures(Figures):

@@ -12,6 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+Task = Literal["classification", "binary", "multilabel", "regression"]
+"""What a model answers.
+
+- classification: one of several classes; targets (N,) int64, one logit a class.
+- binary: one of two, the second of which is the positive one; targets and logits likewise.
+- multilabel: any of several labels; targets (N, L) float32 of 0 and 1, one logit a label, whose
+  sigmoid is the label's probability.
+- regression: numbers; targets (N, T) float32 in raw units, of which the network gives the
+  standardised values (raw - target_mean) / target_std.
+"""
+HEADLINE: dict[Task, str] = {
+    "classification": "accuracy",
+    "binary": "accuracy",
+    "multilabel": "macro_f1",
+    "regression": "r2",
+}
+"""The score that a task is judged by: higher is better, and 1 is the best."""
+
 
 class SoundSpec(BaseModel):
     """How a recording becomes log-mel features (1, frames, mels): see `edgekd.data.sound`."""
@@ -65,7 +83,12 @@ class InputSpec(BaseModel):
 
 
 class ModelSpec(BaseModel):
-    """Input, output and labels of a classifier."""
+    """Input, output, task and labels of a model.
+
+    `labels` names the classes, the labels or the targets, one an output. `target_mean` and
+    `target_std` are those of a regression's training targets, one a target: the raw answer is
+    output * target_std + target_mean. They are empty for every other task.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -74,6 +97,14 @@ class ModelSpec(BaseModel):
     output: str = "logits"
     labels: tuple[str, ...]
     description: str = ""
+    task: Task = "classification"
+    target_mean: tuple[float, ...] = ()
+    target_std: tuple[float, ...] = ()
+
+    def raw_targets(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """A regression's outputs (N, T) in the targets' raw units, float64."""
+        std, mean = np.asarray(self.target_std), np.asarray(self.target_mean)
+        return np.asarray(outputs, np.float64) * std + mean
 
 
 class Quantization(BaseModel):

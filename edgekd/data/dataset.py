@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from edgekd.errors import DataError
-from edgekd.spec import InputSpec
+from edgekd.spec import InputSpec, ModelSpec, Task
 from edgekd.store import atomic_file, write_json
 
 FORMAT_VERSION = 1
@@ -24,12 +24,13 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their classes."""
+    """Samples and their targets."""
 
     x: NDArray[Any]
     """(N, *shape), raw values: uint8 or float32; images channels first."""
-    y: NDArray[np.int64]
-    """(N,), the class of each sample."""
+    y: NDArray[Any]
+    """By the task: (N,) int64, the class of each sample; (N, L) float32, 1 where a label applies;
+    (N, T) float32, numbers in raw units."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -47,16 +48,33 @@ class Dataset:
     spec: InputSpec
     """What one sample looks like; mean and deviation are those of the training split."""
     labels: tuple[str, ...]
-    """Names of the classes in their numbers' order."""
+    """Names of the classes in their numbers' order; of the labels, or of the targets."""
     fingerprint: str
     """SHA-256 over arrays and labels, hexadecimal."""
     warnings: tuple[str, ...] = ()
     """What the user should know about the data, a sentence each."""
+    task: Task = "classification"
+    """What the targets are."""
+    target_mean: tuple[float, ...] = ()
+    """Of a regression's training targets, one a target; empty otherwise."""
+    target_std: tuple[float, ...] = ()
+    """Likewise, the deviation."""
 
     @property
     def classes(self) -> int:
-        """Number of classes."""
+        """Number of outputs: of classes, labels or targets."""
         return len(self.labels)
+
+    def model_spec(self, name: str) -> ModelSpec:
+        """What a model of this data takes and gives."""
+        return ModelSpec(
+            name=name,
+            input=self.spec,
+            labels=self.labels,
+            task=self.task,
+            target_mean=self.target_mean,
+            target_std=self.target_std,
+        )
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -89,6 +107,9 @@ def save(dataset: Dataset, folder: Path) -> None:
         "samples": {name: len(split) for name, split in dataset.splits.items()},
         "fingerprint": dataset.fingerprint,
         "warnings": dataset.warnings,
+        "task": dataset.task,
+        "target_mean": dataset.target_mean,
+        "target_std": dataset.target_std,
     }
     write_json(folder / DATASET_FILE, description)
 
@@ -110,11 +131,15 @@ def load(folder: Path) -> Dataset:
             labels=tuple(raw["labels"]),
             fingerprint=raw["fingerprint"],
             warnings=tuple(raw["warnings"]),
+            task=_task(raw),
+            target_mean=tuple(raw.get("target_mean", ())),
+            target_std=tuple(raw.get("target_std", ())),
             **{name: _load_split(folder, name) for name in SPLITS},
         )
+        width = (dataset.classes,) if dataset.task in ("multilabel", "regression") else ()
         for name, split in dataset.splits.items():
             expected = (raw["samples"][name], *dataset.spec.shape)
-            if split.x.shape != expected or split.y.shape != expected[:1]:
+            if split.x.shape != expected or split.y.shape != (*expected[:1], *width):
                 raise ValueError(f"{name} has shape {split.x.shape}, expected {expected}")
     except (OSError, ValueError, KeyError, TypeError, EOFError, ValidationError) as error:
         raise DataError(
@@ -123,6 +148,11 @@ def load(folder: Path) -> Dataset:
             fix="remove its folder: the data stage then makes it again",
         ) from error
     return dataset
+
+
+def _task(raw: Mapping[str, Any]) -> Task:
+    """The task; data that was saved before there were several is a classification's."""
+    return TypeAdapter(Task).validate_python(raw.get("task", "classification"))
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:

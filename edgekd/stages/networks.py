@@ -98,9 +98,8 @@ def save_and_judge(
     """Saves a float network in the job's folder and judges it."""
     from edgekd.models.count import macs, parameters
     from edgekd.models.saved import save
-    from edgekd.spec import ModelSpec
 
-    spec = ModelSpec(name=settings.label, input=data.spec, labels=data.labels)
+    spec = data.model_spec(settings.label)
     model = model.cpu().eval()
     save(model, settings, spec, job.out)
     figures = judge(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,6 +59,51 @@ def test_fingerprint_does_not_depend_on_byte_order_or_strides():
     data = make()
     other = {n: Split(np.asfortranarray(s.x), s.y.astype(">i8")) for n, s in data.splits.items()}
     assert fingerprint(other, data.labels) == data.fingerprint
+
+
+def with_targets(task: str, width: int = 2):
+    data = make(labels=("a", "b"))
+    rng = np.random.default_rng(3)
+    splits = {}
+    for name, split in data.splits.items():
+        y = rng.normal(size=(len(split), width)).astype(np.float32)
+        splits[name] = Split(split.x, y if task == "regression" else (y > 0).astype(np.float32))
+    statistics = {"target_mean": (1.5, -2.0), "target_std": (3.0, 0.25)}
+    return replace(data, task=task, **splits, **(statistics if task == "regression" else {}))
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_the_task_and_its_targets_are_kept(tmp_path, task):
+    data = with_targets(task)
+    save(data, tmp_path)
+    back = load(tmp_path)
+    assert (back.task, back.target_mean, back.target_std) == (
+        task,
+        data.target_mean,
+        data.target_std,
+    )
+    np.testing.assert_array_equal(back.train.y, data.train.y)
+    spec = back.model_spec("net")
+    assert (spec.task, spec.labels) == (task, ("a", "b"))
+    if task == "regression":
+        raw = spec.raw_targets(np.array([[2.0, -4.0]]))
+        np.testing.assert_allclose(raw, [[2 * 3 + 1.5, -4 * 0.25 - 2]])
+
+
+def test_data_saved_before_there_were_tasks_is_a_classification(tmp_path):
+    save(make(), tmp_path)
+    path = tmp_path / "dataset.json"
+    old = json.loads(path.read_text())
+    for field in ("task", "target_mean", "target_std"):
+        del old[field]
+    path.write_text(json.dumps(old))
+    assert load(tmp_path).task == "classification"
+
+
+def test_targets_of_another_width_are_refused(tmp_path):
+    save(with_targets("multilabel", width=3), tmp_path)
+    with pytest.raises(DataError, match="cannot be read"):
+        load(tmp_path)
 
 
 def cut_file(folder):

@@ -46,6 +46,17 @@ def trained(settings: ModelSettings, base: Path | None = None) -> nn.Module:
     return model.eval()
 
 
+def test_a_model_saved_before_there_were_tasks_is_a_classifier(tmp_path: Path) -> None:
+    settings = ModelSettings(name="mlp")
+    save(trained(settings), settings, MODEL_SPEC, tmp_path)
+    path = tmp_path / "model.json"
+    raw = json.loads(path.read_text())
+    for field in ("task", "target_mean", "target_std"):
+        del raw["spec"][field]
+    path.write_text(json.dumps(raw))
+    assert load(tmp_path).spec == MODEL_SPEC
+
+
 def prune(model: nn.Module, share: float, *, ignore: list[nn.Module]) -> nn.Module:
     pruner = tp.pruner.MetaPruner(
         model,
