@@ -15,7 +15,19 @@ from edgekd.config.training import FinetuneTrain, QatTrain, TrainSettings
 class ModelSettings(Settings):
     """A network: one of the zoo, or your own factory."""
 
-    name: Literal["resnet8", "resnet20", "resnet56", "dscnn", "mlp"] | None = None
+    name: (
+        Literal[
+            "resnet8",
+            "resnet20",
+            "resnet56",
+            "mobilenet_v1",
+            "mobilenet_v2",
+            "dscnn",
+            "kws_dscnn",
+            "mlp",
+        ]
+        | None
+    ) = None
     """A network of the zoo."""
     width: PositiveFloat = 1.0
     """Multiplies the number of channels of each layer (rounded to a multiple of 8, at least 8)."""

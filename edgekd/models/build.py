@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "names", "python_source"]
 
-ZooName = Literal["resnet8", "resnet20", "resnet56", "dscnn", "mlp"]
+ZooName = Literal[
+    "resnet8",
+    "resnet20",
+    "resnet56",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "dscnn",
+    "kws_dscnn",
+    "mlp",
+]
 RESNET_BLOCKS = {"resnet8": 1, "resnet20": 3, "resnet56": 9}
 LEAST_SIDE = 4
 """Shortest side of an image, in pixels, that is more than a point at the end of a ResNet."""
@@ -42,17 +52,34 @@ def build(
     """
     if settings.python is not None:
         return from_factory(settings.python, settings.arguments, spec, classes, base)
-    from edgekd.models.dscnn import DSCNN
-    from edgekd.models.mlp import MLP
-    from edgekd.models.resnet import ResNet
-
     name = str(settings.name)
     if name == "mlp":
+        from edgekd.models.mlp import MLP
+
         return MLP(spec.shape, classes, settings.width)
     _check_image(name, spec)
-    if name == "dscnn":
-        return DSCNN(spec.shape[0], min(spec.shape[1:]), classes, settings.width)
-    return ResNet(RESNET_BLOCKS[name], spec.shape[0], classes, settings.width)
+    return _of_images(name, spec.shape, classes, settings.width)
+
+
+def _of_images(name: str, shape: tuple[int, ...], classes: int, width: float) -> nn.Module:
+    """A network of the zoo for images or sounds (C, H, W)."""
+    from edgekd.models.dscnn import DSCNN
+    from edgekd.models.kws_dscnn import KeywordDSCNN
+    from edgekd.models.mobilenet_v1 import MobileNetV1
+    from edgekd.models.mobilenet_v2 import MobileNetV2
+    from edgekd.models.resnet import ResNet
+
+    inputs, height, wide = shape
+    if name in RESNET_BLOCKS:
+        return ResNet(RESNET_BLOCKS[name], inputs, classes, width)
+    if name == "kws_dscnn":
+        return KeywordDSCNN(inputs, (height, wide), classes, width)
+    made: dict[str, Callable[[int, int, int, float], nn.Module]] = {
+        "dscnn": DSCNN,
+        "mobilenet_v1": MobileNetV1,
+        "mobilenet_v2": MobileNetV2,
+    }
+    return made[name](inputs, min(height, wide), classes, width)
 
 
 def _check_image(name: str, spec: InputSpec) -> None:

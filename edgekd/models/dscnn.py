@@ -25,7 +25,7 @@ MAP_SIDE = 8
 class SeparableBlock(nn.Module):
     """Depthwise, then pointwise: (N, inputs, H, W) to (N, outputs, H', W')."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int | tuple[int, int]) -> None:
         super().__init__()
         self.depthwise = conv_bn(inputs, inputs, stride=stride, groups=inputs)
         self.depthwise_relu = nn.ReLU()
