@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import plain_loop
 import torch
 
+from benchmarks.spine import plain_loop
 from edgekd.config.data import Augment
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings

@@ -12,11 +12,20 @@ import sys
 import warnings
 from typing import Any
 
-from agreement import agreement
-from common import Row, finish, interval, mean_percent, number, options, percent, points, started
-from zoo import latencies, smallest_as_good
-
 import edgekd
+from benchmarks.common import (
+    Row,
+    finish,
+    interval,
+    mean_percent,
+    number,
+    options,
+    percent,
+    points,
+    started,
+)
+from benchmarks.spine.agreement import agreement
+from benchmarks.spine.zoo import latencies, smallest_as_good
 from edgekd.config.stages import ModelSettings
 from edgekd.report.terminal import PlainProgress
 from edgekd.results import ModelFigures, Summary
@@ -35,7 +44,7 @@ STUDENT = ("student", "tflite", "int8")
 
 def main() -> None:
     """Runs, compares, writes and prints."""
-    parser = options(__doc__ or "")
+    parser = options(__doc__, __file__)
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... of every arm")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     parser.add_argument("--quick", action="store_true", help="a smoke test: one seed, few epochs")
@@ -65,7 +74,7 @@ def main() -> None:
         },
     }
     finish(
-        "digits",
+        "The digits pipeline",
         start,
         runs=f"{seeds} seeds of each arm",
         quick=chosen.quick,

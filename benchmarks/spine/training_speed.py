@@ -20,15 +20,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cifar import as_dataset
-from common import Row, finish, interval, mean_percent, number, options, started
+from benchmarks.common import Row, finish, interval, mean_percent, number, options, started
+from benchmarks.spine.cifar import as_dataset
 
 ARMS = ("plain", "edgekd")
 
 
 def main() -> None:
     """Measures, writes and prints; with `--arm`, only trains one arm, for the parent process."""
-    parser = options(__doc__ or "")
+    parser = options(__doc__, __file__)
     parser.add_argument("--data", type=Path, required=True, help="cifar10-jpeg.zip")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each arm, seeds 0, 1, ...")
     parser.add_argument("--epochs", type=int, default=5)
@@ -44,7 +44,7 @@ def main() -> None:
     if chosen.quick:
         chosen.seeds, chosen.epochs, chosen.train_samples = 1, 1, 1024
     if chosen.arm is not None:
-        from arms import train_arm
+        from benchmarks.spine.arms import train_arm
 
         chosen.out.write_text(json.dumps(train_arm(chosen)), encoding="utf-8")
         return
@@ -60,7 +60,7 @@ def main() -> None:
             runs[arm].append(in_own_process(chosen, arm, seed, workers))
     figures = {"workers": workers, "probe_seconds": probes, **compared(runs)}
     finish(
-        "training_speed",
+        "A training epoch against a plain PyTorch loop",
         start,
         runs=f"{chosen.seeds} of each arm, taking turns, {chosen.epochs} epochs each on "
         f"{runs['edgekd'][0]['train_samples']:,} samples",
@@ -75,7 +75,7 @@ def in_own_process(chosen: argparse.Namespace, arm: str, seed: int, workers: int
     """Trains one arm in a fresh process and returns what it found."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
-        command = [sys.executable, __file__, "--data", chosen.data]
+        command = [sys.executable, "-m", "benchmarks.spine.training_speed", "--data", chosen.data]
         command += ["--arm", arm, "--seed", seed, "--workers", workers, "--out", out]
         command += ["--epochs", chosen.epochs]
         if chosen.train_samples:

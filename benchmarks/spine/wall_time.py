@@ -15,8 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import Row, finish, options, started
-
+from benchmarks.common import Row, finish, options, started
 from edgekd.store import read_json
 
 EDGEKD = [sys.executable, "-c", "from edgekd.cli import main; main()"]
@@ -33,7 +32,7 @@ HELP_RUNS = 10
 
 def main() -> None:
     """Measures, writes and prints."""
-    parser = options(__doc__ or "")
+    parser = options(__doc__, __file__)
     parser.add_argument("--rounds", type=int, default=3, help="cold runs, each run again once")
     parser.add_argument("--quick", action="store_true", help="a smoke test: one round, few epochs")
     chosen = parser.parse_args()
@@ -80,7 +79,7 @@ def main() -> None:
         "exit_codes": [run["exit_codes"] for run in runs],
     }
     finish(
-        "wall_time",
+        "How long a user waits",
         start,
         runs=f"{rounds} cold runs, {rounds} cached, {HELP_RUNS} of --help",
         quick=chosen.quick,

@@ -10,8 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from common import interval, percent
-
+from benchmarks.common import interval, percent
 from edgekd import RunResult
 from edgekd.bench.jobs import BenchModel, measure
 from edgekd.config.stages import BenchSettings, ModelSettings

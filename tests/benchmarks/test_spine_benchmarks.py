@@ -16,13 +16,14 @@ from PIL import Image
 
 from edgekd.statistics import mean_interval
 
-SPINE = Path(__file__).resolve().parents[2] / "benchmarks" / "spine"
+ROOT = Path(__file__).resolve().parents[2]
 MARKS = "<!-- spine:begin -->\n<!-- spine:end -->"
 
 
-def run(script: str, *arguments: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
+def run(module: str, *arguments: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, str(SPINE / script), *map(str, arguments)],
+        [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)],
+        cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -35,7 +36,7 @@ def run(script: str, *arguments: object, expect: int = 0) -> subprocess.Complete
 
 def smoke(folder: Path, name: str, *arguments: object) -> dict:
     results = folder / "results"
-    done = run(f"{name}.py", "--quick", "--work", folder, "--results", results, *arguments)
+    done = run(f"spine.{name}", "--quick", "--work", folder, "--results", results, *arguments)
     result = json.loads((results / f"{name}.json").read_text())
     assert result["quick"] and result["machine"]["cores"] >= 1 and result["versions"]["torch"]
     assert str(folder) not in json.dumps(result), "results name no folder of this machine"
@@ -49,7 +50,8 @@ def smoke(folder: Path, name: str, *arguments: object) -> dict:
 def example(**changes: object) -> dict:
     return {
         "benchmark": "wall_time",
-        "command": "python benchmarks/spine/wall_time.py",
+        "title": "How long a user waits",
+        "command": "python -m benchmarks.spine.wall_time",
         "date": "2030-01-02T03:04:05+00:00",
         "ended": "2030-01-02T03:05:05+00:00",
         "load_before": 0.1,
@@ -76,18 +78,19 @@ def example(**changes: object) -> dict:
 def write_page(folder: Path, text: str, *results: dict) -> Path:
     page = folder / "README.md"
     page.write_text(text)
-    (folder / "results").mkdir()
+    results_folder = folder / "spine" / "results"
+    results_folder.mkdir(parents=True)
     for result in results:
-        (folder / "results" / f"{result['benchmark']}.json").write_text(json.dumps(result))
+        (results_folder / f"{result['benchmark']}.json").write_text(json.dumps(result))
     return page
 
 
 def test_tables_replace_what_stands_between_the_marks(tmp_path):
     page = write_page(tmp_path, f"before\n{MARKS}\nafter\n", example())
-    arguments = ("--results", tmp_path / "results", "--page", page)
-    run("results_table.py", *arguments)
+    arguments = ("--benchmarks", tmp_path, "--page", page)
+    run("results_table", *arguments)
     text = page.read_text()
-    run("results_table.py", *arguments)
+    run("results_table", *arguments)
     assert page.read_text() == text, "a second time changes nothing"
     assert text.startswith("before\n<!-- spine:begin -->\n")
     assert text.endswith("\n<!-- spine:end -->\nafter\n")
@@ -105,26 +108,26 @@ def test_tables_replace_what_stands_between_the_marks(tmp_path):
 
 def test_a_smoke_test_is_told_in_the_table(tmp_path):
     page = write_page(tmp_path, MARKS, example(quick=True))
-    run("results_table.py", "--results", tmp_path / "results", "--page", page)
+    run("results_table", "--benchmarks", tmp_path, "--page", page)
     assert "these figures say nothing" in page.read_text()
 
 
 @pytest.mark.parametrize("text", ["no marks", "<!-- spine:end --><!-- spine:begin -->"])
 def test_a_page_without_marks_is_left_as_it_is(tmp_path, text):
     page = write_page(tmp_path, text, example())
-    done = run("results_table.py", "--results", tmp_path / "results", "--page", page, expect=1)
+    done = run("results_table", "--benchmarks", tmp_path, "--page", page, expect=1)
     assert "spine:begin" in done.stderr
     assert page.read_text() == text
 
 
 def test_no_results(tmp_path):
     page = write_page(tmp_path, MARKS)
-    done = run("results_table.py", "--results", tmp_path / "results", "--page", page, expect=1)
+    done = run("results_table", "--benchmarks", tmp_path, "--page", page, expect=1)
     assert "run a benchmark first" in done.stderr
 
 
 def test_the_real_page_has_its_marks():
-    text = (SPINE.parent / "README.md").read_text()
+    text = (ROOT / "benchmarks" / "README.md").read_text()
     assert text.count("<!-- spine:begin -->") == text.count("<!-- spine:end -->") == 1
 
 

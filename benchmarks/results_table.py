@@ -1,4 +1,8 @@
-"""Writes the tables of `benchmarks/README.md` from the JSON files in `benchmarks/spine/results`."""
+"""Writes the tables of `benchmarks/README.md` from the JSON files in `benchmarks/*/results`.
+
+Each folder of benchmarks has its own section of the page, between `<!-- FOLDER:begin -->` and
+`<!-- FOLDER:end -->`.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +11,46 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, SPINE, Row, read_results, to_markdown
-
+from benchmarks.common import BENCHMARKS, Row, read_results, to_markdown
 from edgekd.store import write_atomic
 
-BEGIN, END = "<!-- spine:begin -->", "<!-- spine:end -->"
-TITLES = {
-    "digits": "The digits pipeline",
-    "training_speed": "A training epoch against a plain PyTorch loop",
-    "wall_time": "How long a user waits",
-}
 DECIDES = ("avx2", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "neon", "asimddp", "i8mm")
 """Instruction sets that are worth telling: they decide the kernels."""
 
 
 def main() -> None:
-    """Rewrites the section between the marks."""
+    """Rewrites the sections between the marks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON files")
-    parser.add_argument("--page", type=Path, default=SPINE.parent / "README.md")
+    parser.add_argument(
+        "--benchmarks", type=Path, default=BENCHMARKS, help="holds */results/*.json"
+    )
+    parser.add_argument("--page", type=Path, default=BENCHMARKS / "README.md")
     chosen = parser.parse_args()
-    results = read_results(chosen.results)
-    if not results:
-        raise SystemExit(f"There are no results in {chosen.results}: run a benchmark first.")
+    folders = {
+        found.parent.name: read_results(found) for found in chosen.benchmarks.glob("*/results")
+    }
+    folders = {name: results for name, results in sorted(folders.items()) if results}
+    if not folders:
+        raise SystemExit(f"There are no results in {chosen.benchmarks}: run a benchmark first.")
     page = chosen.page.read_text(encoding="utf-8")
-    write_atomic(chosen.page, replaced(page, tables(results), chosen.page))
-    print(f"{len(results)} tables in {chosen.page}")
+    for name, results in folders.items():
+        page = replaced(page, name, tables(results), chosen.page)
+    write_atomic(chosen.page, page)
+    print(f"{sum(map(len, folders.values()))} tables in {chosen.page}")
 
 
-def replaced(page: str, section: str, where: Path) -> str:
-    """The page with another section between the marks.
+def replaced(page: str, name: str, section: str, where: Path) -> str:
+    """The page with another section between the marks of a folder.
 
     Raises:
         SystemExit: the page does not have both marks, once and in this order.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in rest or END in after:
-        raise SystemExit(f"{where} needs one {BEGIN} and after it one {END}.")
-    return f"{before}{BEGIN}\n{section}\n{END}{after}"
+    first, last = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
+    if not begin or not end or first in rest or last in after:
+        raise SystemExit(f"{where} needs one {first} and after it one {last}.")
+    return f"{before}{first}\n{section}\n{last}{after}"
 
 
 def tables(results: Sequence[dict[str, Any]]) -> str:
@@ -55,8 +60,7 @@ def tables(results: Sequence[dict[str, Any]]) -> str:
 
 def section(result: dict[str, Any]) -> str:
     """One benchmark's part of the page."""
-    name = result["benchmark"]
-    parts = [f"### {TITLES.get(name, name)}"]
+    parts = [f"### {result['title']}"]
     if result["quick"]:
         parts.append("**A smoke test with few epochs: these figures say nothing.**")
     parts.append(circumstances(result))

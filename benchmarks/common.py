@@ -18,9 +18,8 @@ from edgekd.keys import all_versions
 from edgekd.statistics import mean_interval
 from edgekd.store import write_json
 
-SPINE = Path(__file__).resolve().parent
-RESULTS = SPINE / "results"
-WORK = SPINE.parents[1] / "runs" / "benchmarks"
+BENCHMARKS = Path(__file__).resolve().parent
+WORK = BENCHMARKS.parent / "runs" / "benchmarks"
 """Runs, converted data and other things that may be thrown away; git ignores it."""
 
 
@@ -33,16 +32,25 @@ class Row:
     reached: str
     """The figure, with its interval where it has one."""
     target: str = ""
-    """What issue 2 asks for; empty where it asks for the figure only."""
+    """What we set out to reach; empty where the figure is only stated."""
     ok: bool | None = None
     """Whether the target is reached; None where there is none, or this run cannot tell."""
 
 
-def options(description: str) -> argparse.ArgumentParser:
-    """A parser with the options that every benchmark has."""
+def options(description: str | None, script: str) -> argparse.ArgumentParser:
+    """A parser with the options that every benchmark has.
+
+    Args:
+        script: the benchmark's `__file__`; its results lie in `results` beside it.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--work", type=Path, default=WORK, help="folder for runs and data")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON file")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path(script).resolve().parent / "results",
+        help="folder for the JSON file",
+    )
     return parser
 
 
@@ -57,7 +65,7 @@ def started() -> dict[str, Any]:
 
 
 def finish(
-    name: str,
+    title: str,
     start: dict[str, Any],
     *,
     runs: str,
@@ -66,9 +74,10 @@ def finish(
     rows: Sequence[Row],
     results: Path,
 ) -> None:
-    """Writes `results/NAME.json` and prints the table.
+    """Writes `results/NAME.json`, NAME that of the benchmark's module, and prints the table.
 
     Args:
+        title: heading of the table.
         start: what `started` gave.
         runs: how many of what were run, in words.
         quick: whether this was a smoke test, whose figures say nothing: nothing is judged then.
@@ -76,9 +85,12 @@ def finish(
     """
     results.mkdir(parents=True, exist_ok=True)
     rows = [replace(row, ok=None) for row in rows] if quick else rows
+    module = _module()
+    name = module.rpartition(".")[2]
     result = {
         "benchmark": name,
-        "command": " ".join(["python", f"benchmarks/spine/{name}.py", *_portable(sys.argv[1:])]),
+        "title": title,
+        "command": " ".join(["python -m", module, *_portable(sys.argv[1:])]),
         **start,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": runs,
@@ -90,6 +102,14 @@ def finish(
     }
     write_json(results / f"{name}.json", result)
     print(to_markdown(rows))
+
+
+def _module() -> str:
+    """The module that `python -m` runs, such as benchmarks.spine.digits."""
+    spec = sys.modules["__main__"].__spec__
+    if spec is None:
+        raise SystemExit("Run it as a module: python -m benchmarks.FOLDER.NAME")
+    return spec.name
 
 
 def _portable(arguments: Sequence[str]) -> list[str]:
