@@ -6,11 +6,12 @@ file's metadata, so that a deployed file alone is enough to preprocess an input 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 Task = Literal["classification", "binary", "multilabel", "regression"]
 """What a model answers.
@@ -58,28 +59,88 @@ class InputSpec(BaseModel):
     """One input of a model.
 
     `shape` leaves the batch out and is channels first: (C, H, W) for an image, (F,) for a row,
-    (1, frames, mels) for audio, whose features are made as `sound` says.
-    `mean` and `std` are in the raw data's units, one a channel (image) or one a feature (row):
-    the network sees (raw - mean) / std. `peak` is the largest raw value of an image (255 for 8-bit
-    pictures, 16 for the digits): a picture file is scaled to it before it is normalised.
+    (1, frames, mels) for audio, whose features are made as `sound` says, (C, T) for a series, (K,)
+    for the codes of K categorical columns.
+    `mean` and `std` are in the raw data's units, one a channel (image, series) or one a feature
+    (row): the network sees (raw - mean) / std; codes are seen as they are, int32. `peak` is the
+    largest raw value of an image (255 for 8-bit pictures, 16 for the digits): a picture file is
+    scaled to it before it is normalised.
+
+    Of a table, `columns` names the numbers of a row or the codes, in their order, and `vocabulary`
+    the categories of each column of codes: the first has code 1, and 0 stands for every value that
+    is not among them, or missing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = "input"
-    kind: Literal["image", "row", "audio"]
+    kind: Literal["image", "row", "audio", "series", "codes"]
     shape: tuple[int, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     peak: float | None = None
     sound: SoundSpec | None = None
+    columns: tuple[str, ...] = ()
+    vocabulary: tuple[tuple[str, ...], ...] = ()
 
-    def normalise(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """Raw samples (N, *shape) to what the network sees, float32, same shape."""
+    @model_validator(mode="after")
+    def _whole(self) -> InputSpec:
+        if self.kind == "codes":
+            if len(self.vocabulary) != self.shape[0]:
+                raise ValueError("`vocabulary` has the categories of each column of codes")
+        elif not self.mean or not self.std:
+            raise ValueError("`mean` and `std` are needed")
+        return self
+
+    @property
+    def inputs(self) -> tuple[InputSpec, ...]:
+        """The only input: what `NamedInputs.inputs` is for several."""
+        return (self,)
+
+    @property
+    def dtype(self) -> Literal["float32", "int32"]:
+        """Of what the network sees."""
+        return "int32" if self.kind == "codes" else "float32"
+
+    def normalise(self, raw: Any) -> Any:
+        """Raw samples (N, *shape) to what the network sees, float32 (codes: int32), same shape."""
+        if self.kind == "codes":
+            return raw.astype(np.int32)
         channels = (1, -1) + (1,) * (len(self.shape) - 1)
         mean = np.asarray(self.mean, np.float32).reshape(channels)
         std = np.asarray(self.std, np.float32).reshape(channels)
         return (raw.astype(np.float32) - mean) / std
+
+
+class NamedInputs(BaseModel):
+    """Several inputs of a model, in the order in which its network takes them.
+
+    Samples are a dictionary from each input's name to its array (N, *shape); see `edgekd.inputs`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inputs: tuple[InputSpec, ...]
+
+    @field_validator("inputs")
+    @classmethod
+    def _different(cls, value: tuple[InputSpec, ...]) -> tuple[InputSpec, ...]:
+        if not value or len({part.name for part in value}) < len(value):
+            raise ValueError("inputs need names that differ")
+        return value
+
+    @property
+    def kind(self) -> Literal["named"]:
+        """What tells it from the kinds of a single input."""
+        return "named"
+
+    def normalise(self, raw: Mapping[str, Any]) -> Any:
+        """Raw samples by name to what the network sees, in the spec's order."""
+        return {part.name: part.normalise(raw[part.name]) for part in self.inputs}
+
+
+Inputs = InputSpec | NamedInputs
+"""What a network takes: one input, or several by name. Both have `inputs` and `normalise`."""
 
 
 class ModelSpec(BaseModel):
@@ -93,7 +154,7 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    input: InputSpec
+    input: Inputs
     output: str = "logits"
     labels: tuple[str, ...]
     description: str = ""

@@ -20,7 +20,7 @@ LAYERS = [
     {"distill", "compress", "export", "bench", "package", "report"},
     {"train", "runtimes", "devices"},
     {"models", "data"},
-    {"keys"},
+    {"keys", "inputs"},
     {"store", "config", "spec", "results", "statistics"},
     {"errors", "progress"},
 ]

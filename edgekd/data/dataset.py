@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from edgekd.errors import DataError
-from edgekd.spec import InputSpec, ModelSpec, Task
+from edgekd.inputs import arguments, named
+from edgekd.spec import Inputs, ModelSpec, NamedInputs, Task
 from edgekd.store import atomic_file, write_json
 
 FORMAT_VERSION = 1
@@ -26,8 +27,9 @@ SPLITS = ("train", "validation", "test")
 class Split:
     """Samples and their targets."""
 
-    x: NDArray[Any]
-    """(N, *shape), raw values: uint8 or float32; images channels first."""
+    x: Any
+    """An array (N, *shape), raw values: uint8 or float32; images channels first. For a model with
+    several inputs, a dictionary of such arrays by name; codes of categories are int32."""
     y: NDArray[Any]
     """By the task: (N,) int64, the class of each sample; (N, L) float32, 1 where a label applies;
     (N, T) float32, numbers in raw units."""
@@ -45,7 +47,7 @@ class Dataset:
     train: Split
     validation: Split
     test: Split
-    spec: InputSpec
+    spec: Inputs
     """What one sample looks like; mean and deviation are those of the training split."""
     labels: tuple[str, ...]
     """Names of the classes in their numbers' order; of the labels, or of the targets."""
@@ -86,9 +88,10 @@ def fingerprint(splits: Mapping[str, Split], labels: tuple[str, ...]) -> str:
     """SHA-256 over the labels and over type, shape and bytes of every array, hexadecimal."""
     digest = hashlib.sha256(json.dumps(labels).encode())
     for name, split in splits.items():
-        for array in (split.x, split.y):
+        arrays = [(f"{name}{'/' * bool(part)}{part}", x) for part, x in named(split.x).items()]
+        for title, array in (*arrays, (name, split.y)):
             little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-            digest.update(f"{name} {little.dtype.str} {little.shape}".encode())
+            digest.update(f"{title} {little.dtype.str} {little.shape}".encode())
             digest.update(little.data.cast("B") if little.size else b"")
     return digest.hexdigest()
 
@@ -97,7 +100,8 @@ def save(dataset: Dataset, folder: Path) -> None:
     """Writes the arrays (.npy) and then `dataset.json` into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, split in dataset.splits.items():
-        _save_array(folder / f"{name}_x.npy", split.x)
+        for file, array in zip(_files(dataset.spec, name), arguments(split.x), strict=True):
+            _save_array(folder / file, array)
         _save_array(folder / f"{name}_y.npy", split.y)
     description = {
         "format_version": FORMAT_VERSION,
@@ -125,22 +129,26 @@ def load(folder: Path) -> Dataset:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {raw['format_version']!r}, and this is {FORMAT_VERSION}")
+        spec = TypeAdapter(Inputs).validate_python(raw["spec"])
         dataset = Dataset(
             name=raw["name"],
-            spec=InputSpec.model_validate(raw["spec"]),
+            spec=spec,
             labels=tuple(raw["labels"]),
             fingerprint=raw["fingerprint"],
             warnings=tuple(raw["warnings"]),
             task=_task(raw),
             target_mean=tuple(raw.get("target_mean", ())),
             target_std=tuple(raw.get("target_std", ())),
-            **{name: _load_split(folder, name) for name in SPLITS},
+            **{name: _load_split(folder, name, spec) for name in SPLITS},
         )
         width = (dataset.classes,) if dataset.task in ("multilabel", "regression") else ()
         for name, split in dataset.splits.items():
-            expected = (raw["samples"][name], *dataset.spec.shape)
-            if split.x.shape != expected or split.y.shape != (*expected[:1], *width):
-                raise ValueError(f"{name} has shape {split.x.shape}, expected {expected}")
+            samples = raw["samples"][name]
+            for part, x in zip(spec.inputs, arguments(split.x), strict=True):
+                if x.shape != (samples, *part.shape):
+                    raise ValueError(f"{name} has shape {x.shape}, expected {part.shape} each")
+            if split.y.shape != (samples, *width):
+                raise ValueError(f"{name} has targets {split.y.shape}, expected {samples}")
     except (OSError, ValueError, KeyError, TypeError, EOFError, ValidationError) as error:
         raise DataError(
             "A saved data set cannot be read.",
@@ -160,8 +168,18 @@ def _save_array(path: Path, array: NDArray[Any]) -> None:
         np.save(file, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def _load_split(folder: Path, name: str) -> Split:
-    x, y = (
-        np.load(folder / f"{name}_{part}.npy", mmap_mode="r", allow_pickle=False) for part in "xy"
+def _files(spec: Inputs, split: str) -> list[str]:
+    """The files of a split's samples: one, or one for each of several inputs."""
+    if isinstance(spec, NamedInputs):
+        return [f"{split}_x{number}.npy" for number in range(len(spec.inputs))]
+    return [f"{split}_x.npy"]
+
+
+def _load_split(folder: Path, name: str, spec: Inputs) -> Split:
+    *x, y = (
+        np.load(folder / file, mmap_mode="r", allow_pickle=False)
+        for file in (*_files(spec, name), f"{name}_y.npy")
     )
-    return Split(x, y)
+    if isinstance(spec, NamedInputs):
+        return Split(dict(zip((part.name for part in spec.inputs), x, strict=True)), y)
+    return Split(x[0], y)
