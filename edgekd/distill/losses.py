@@ -35,11 +35,28 @@ def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tenso
     return divergence * temperature**2
 
 
+def cross_entropy(logits: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of logits (B, C) with the labels, mean over the batch.
+
+    Of mixed samples, both labels count by their share (Zhang et al. 2018; Yun et al. 2019): the
+    same as the cross-entropy with the mixed target.
+    """
+
+    def loss(target: Tensor) -> Tensor:
+        return F.cross_entropy(
+            logits.float(), target, label_smoothing=label_smoothing, reduction="none"
+        )
+
+    if batch.partner is None or batch.share is None:
+        return F.cross_entropy(logits.float(), batch.y, label_smoothing=label_smoothing)
+    return (batch.share * loss(batch.y) + (1 - batch.share) * loss(batch.partner)).mean()
+
+
 def labels_objective(label_smoothing: float = 0.0) -> Objective:
     """Cross-entropy with the labels alone."""
 
     def loss(logits: Tensor, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        total = F.cross_entropy(logits.float(), batch.y, label_smoothing=label_smoothing)
+        total = cross_entropy(logits, batch, label_smoothing)
         return total, {"ce": total.detach()}
 
     return loss
@@ -51,7 +68,7 @@ def kd_objective(settings: KDSettings, label_smoothing: float = 0.0) -> Objectiv
     def loss(logits: Tensor, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         if batch.teacher is None:
             raise StageError("The method kd needs the teacher's logits, and there are none.")
-        ce = F.cross_entropy(logits.float(), batch.y, label_smoothing=label_smoothing)
+        ce = cross_entropy(logits, batch, label_smoothing)
         kd = kd_loss(logits, batch.teacher, settings.temperature)
         total = settings.ce_weight * ce + settings.kd_weight * kd
         return total, {"ce": ce.detach(), "kd": kd.detach()}

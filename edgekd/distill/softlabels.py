@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.config.data import Augment
-from edgekd.data.augment import view
 from edgekd.data.dataset import Split
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
 from edgekd.spec import InputSpec
 from edgekd.store import write_json
-from edgekd.train.batches import normalised
+from edgekd.train.batches import normalised, varied
 from edgekd.train.evaluate import logits_of
 from edgekd.train.precision import device
 
@@ -53,12 +52,12 @@ def make_soft_labels(
     where = device()
     x = normalised(train, spec, where)
     teacher = teacher.to(where)
-    index = torch.arange(len(x))
+    index = torch.arange(len(x), device=where)
     views: list[Tensor] = []
     for number in range(augment.view_count):
         answers = [
-            logits_of(teacher, view(samples, places, augment, seed, number)).cpu()
-            for samples, places in zip(x.split(BATCH), index.split(BATCH), strict=True)
+            logits_of(teacher, varied(x, places, augment, seed, number, spec)[0]).cpu()
+            for places in index.split(BATCH)
         ]
         views.append(torch.cat(answers))
         progress.step(number + 1, augment.view_count, "soft labels")
@@ -117,9 +116,8 @@ def check_soft_labels(
     generator = torch.Generator().manual_seed(seed)
     index = torch.randperm(samples, generator=generator)[:PROBES].sort().values
     number = int(torch.randint(views, (1,), generator=generator))
-    chosen = Split(np.asarray(train.x)[index.numpy()], np.asarray(train.y)[index.numpy()])
     where = device()
-    x = view(normalised(chosen, spec, where)[:], index, augment, seed, number)
+    x, _ = varied(normalised(train, spec, where), index.to(where), augment, seed, number, spec)
     fresh = logits_of(teacher.to(where), x).cpu()
     cached = logits[number][index].float()
     scale = float(fresh.abs().max())

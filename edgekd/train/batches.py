@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from edgekd.config.data import Augment
 from edgekd.data.augment import view
 from edgekd.data.dataset import Split
+from edgekd.data.mixing import Pairs, blend, pairs
 from edgekd.spec import InputSpec
 
 
@@ -22,13 +23,17 @@ class Batch:
     """What one step trains on."""
 
     x: Tensor
-    """(B, *shape), normalised and augmented."""
+    """(B, *shape), normalised, augmented and perhaps mixed."""
     y: Tensor
-    """(B,), int64."""
+    """(B,), int64; of mixed samples, `share` of the target."""
     index: Tensor
     """(B,), where the samples stand in the split."""
     teacher: Tensor | None = None
     """(B, C), the teacher's logits for exactly these views, float32."""
+    partner: Tensor | None = None
+    """As y: the targets of what is mixed in (mixup, CutMix); None where nothing is."""
+    share: Tensor | None = None
+    """(B,), float32: how much of the target is y; the rest is `partner`."""
 
 
 LARGE = 64 << 20
@@ -94,6 +99,22 @@ def mix(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
 
 
+def varied(
+    x: Samples, index: Tensor, augment: Augment, seed: int, number: int, spec: InputSpec
+) -> tuple[Tensor, Pairs | None]:
+    """View `number` of the samples at `index`, and what was mixed into them.
+
+    Everything that shows views to a network comes here: the loop to its student and the soft-label
+    cache to the teacher see the same pixels.
+    """
+    samples = view(x[index], index, augment, seed, number, spec)
+    if number == 0 or not augment.mixes:
+        return samples, None
+    mixed = pairs(index, len(x), spec.shape, augment, seed, number)
+    other = view(x[mixed.index], mixed.index, augment, seed, number, spec)
+    return blend(samples, other, mixed), mixed
+
+
 def training_batches(
     x: Samples,
     y: Tensor,
@@ -103,6 +124,7 @@ def training_batches(
     augment_seed: int,
     view_number: int,
     teacher: Tensor | None,
+    spec: InputSpec,
 ) -> Iterator[Batch]:
     """The batches of one epoch.
 
@@ -112,11 +134,11 @@ def training_batches(
         order: (N,), the epoch's permutation.
         view_number: which view of every sample this epoch trains on.
         teacher: (K, N, C), the teacher's logits of all views, or None.
+        spec: of the samples, which some variations need.
     """
     for start, end in batch_bounds(len(order), size):
         index = order[start:end]
-        samples = x[index]
-        if augment.active:
-            samples = view(samples, index, augment, augment_seed, view_number)
+        samples, mixed = varied(x, index, augment, augment_seed, view_number, spec)
         targets = teacher[view_number][index].float() if teacher is not None else None
-        yield Batch(samples, y[index], index, targets)
+        batch = Batch(samples, y[index], index, targets)
+        yield batch if mixed is None else replace(batch, partner=y[mixed.index], share=mixed.share)

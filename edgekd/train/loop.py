@@ -101,6 +101,7 @@ def fit(
             seed if augment_seed is None else augment_seed,
             epoch % augment.view_count,
             teacher_logits.to(where) if teacher_logits is not None else None,
+            spec,
         )
         loss, parts = training.run_epoch(batches, objective, epoch)
         training.judge(x_val, y_val, loss, parts, time.perf_counter() - started)

@@ -254,7 +254,7 @@ BAD = {
     "moved away": (
         {"x": IMAGES, "y": Y},
         {"augment": Augment(shift=6)},
-        "shift of 6 pixels moves images of 6 pixels",
+        "shift of 6 leaves nothing of images of 8 x 6",
         "data.augment.shift",
     ),
 }

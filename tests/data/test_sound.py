@@ -72,3 +72,20 @@ def test_masks_and_noise_have_the_stated_size() -> None:
     noise = view(x, index, Augment(noise=0.3), 0, 1) - 1
     assert float(noise.std()) == pytest.approx(0.3, rel=0.01)
     assert abs(float(noise.mean())) < 0.002
+
+
+def test_gain_gives_the_features_of_the_louder_recording() -> None:
+    from edgekd.data.hashing import uniform
+
+    wave = np.random.default_rng(0).normal(0, 0.05, 4000).astype(np.float32)
+    wave[:1000] = 0  # the floor under the logarithm stays where it is
+    raw = sound.features(wave, 8000, SPEC)[None].repeat(3, 0)
+    spec = InputSpec(kind="audio", shape=raw.shape[1:], mean=(-9.0,), std=(3.0,), sound=SPEC)
+    got = view(torch.from_numpy(spec.normalise(raw)), torch.arange(3), Augment(gain=12), 0, 1, spec)
+    for i in range(3):
+        decibel = 12 * (2 * float(uniform(torch.tensor([i]), 0, 1, 7)) - 1)
+        louder = sound.features(wave * np.float32(10 ** (decibel / 20)), 8000, SPEC)
+        assert abs(decibel) < 12
+        np.testing.assert_allclose(got[i].numpy(), spec.normalise(louder[None])[0], atol=2e-3)
+    with pytest.raises(ValueError, match="spec"):
+        view(got, torch.arange(3), Augment(gain=12), 0, 1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.special import rel_entr, softmax
+from scipy.special import log_softmax, rel_entr, softmax
 from torch.nn import functional as F
 
 from edgekd.config.stages import KDSettings, LabelsSettings
@@ -89,3 +91,19 @@ def test_labels_alone_are_cross_entropy():
 def test_kd_without_a_teacher_is_an_error():
     with pytest.raises(StageError, match="teacher"):
         make_objective(KDSettings())(torch.zeros(2, 3), batch(None, torch.zeros(2).long()), 0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_mixed_samples_are_judged_by_the_mixed_target(smoothing):
+    logits, y, other = torch.randn(6, 4), torch.randint(4, (6,)), torch.randint(4, (6,))
+    share = torch.rand(6)
+    mixed = replace(batch(None, y), partner=other, share=share)
+    one_hot, others = np.eye(4)[y], np.eye(4)[other]
+    target = share.numpy()[:, None] * one_hot + (1 - share.numpy())[:, None] * others
+    target = (1 - smoothing) * target + smoothing / 4
+    expected = -(target * log_softmax(logits.double().numpy(), axis=1)).sum(1).mean()
+    for settings in (LabelsSettings(), KDSettings(ce_weight=1, kd_weight=0)):
+        shown = replace(mixed, teacher=torch.randn(6, 4))
+        total, parts = make_objective(settings, smoothing)(logits, shown, 0)
+        assert float(total) == pytest.approx(expected, rel=1e-5)
+        assert float(parts["ce"]) == pytest.approx(expected, rel=1e-5)

@@ -10,6 +10,7 @@ from torch import nn
 from edgekd.config.data import Augment
 from edgekd.data.augment import view
 from edgekd.data.dataset import Split
+from edgekd.data.mixing import blend, pairs
 from edgekd.distill.softlabels import check_soft_labels, load_soft_labels, make_soft_labels
 from edgekd.errors import StageError
 from edgekd.spec import InputSpec
@@ -47,6 +48,22 @@ def test_every_view_is_what_the_teacher_says_to_it(teacher, train, tmp_path):
             with torch.no_grad():
                 expected = teacher(view(x[index], index, AUGMENT, 7, number))[0]
             assert torch.allclose(logits[number, sample].float(), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("augment", [Augment(mixup=0.4, views=3), Augment(cutmix=1, views=3)])
+def test_mixed_views_are_what_the_teacher_says_to_them(teacher, train, tmp_path, augment):
+    logits = make(teacher, train, tmp_path, augment)
+    x = torch.from_numpy((train.x - 0.5) / 2)
+    index = torch.arange(40)
+    teacher.eval()
+    for number in range(3):
+        mixed = x
+        if number:
+            pair = pairs(index, 40, (1, 6, 6), augment, 7, number)
+            mixed = blend(x, x[pair.index], pair)
+        with torch.no_grad():
+            assert torch.allclose(logits[number].float(), teacher(mixed), atol=2e-3)
+    check_soft_labels(logits, teacher, train, SPEC, augment, 7)
 
 
 def test_without_augmentation_there_is_one_view(teacher, train, tmp_path):

@@ -12,7 +12,9 @@ from edgekd.config.data import Augment
 from edgekd.data.augment import view
 from edgekd.data.dataset import Split
 from edgekd.spec import InputSpec
-from edgekd.train.batches import batch_bounds, epoch_order, mix, training_batches
+from edgekd.train.batches import batch_bounds, epoch_order, mix, training_batches, varied
+
+SPEC = InputSpec(kind="image", shape=(1, 5, 5), mean=(0.0,), std=(1.0,), peak=1.0)
 
 
 @given(st.integers(2, 500), st.integers(2, 200))
@@ -41,7 +43,7 @@ def test_teacher_logits_are_those_of_the_samples_and_the_view():
     all_views = torch.stack([view(x, torch.arange(20), augment, 7, k) for k in range(3)])
     teacher = all_views.flatten(2).half()
     batches = training_batches(
-        x, torch.arange(20), epoch_order(20, 7, 4), 6, augment, 7, 1, teacher
+        x, torch.arange(20), epoch_order(20, 7, 4), 6, augment, 7, 1, teacher, SPEC
     )
     for batch in batches:
         assert batch.teacher is not None
@@ -64,3 +66,27 @@ def test_a_large_split_is_normalised_batch_wise_to_the_same_bits(
     index = torch.tensor([3, 49, 0])
     assert torch.equal(stored[index], whole[index])
     assert torch.equal(torch.cat(list(stored.split(16))), whole[:])
+
+
+@pytest.mark.parametrize("augment", [Augment(mixup=0.3, shift=1), Augment(cutmix=1.0, flip=True)])
+def test_mixed_batches_show_what_the_teacher_saw_and_both_targets(augment: Augment) -> None:
+    x = torch.randn(30, 1, 5, 5, generator=torch.Generator().manual_seed(0))
+    everything = torch.arange(30)
+    shown = [varied(x, everything, augment, 7, k, SPEC)[0] for k in range(8)]
+    assert torch.equal(shown[0], x)
+    base = view(x, everything, augment, 7, 3)
+    teacher = torch.stack(shown).flatten(2)
+    order = epoch_order(30, 7, 3)
+    for batch in training_batches(x, everything * 2, order, 7, augment, 7, 3, teacher, SPEC):
+        assert batch.teacher is not None and batch.partner is not None and batch.share is not None
+        assert torch.equal(batch.teacher, batch.x.flatten(1))
+        assert torch.equal(batch.y, 2 * batch.index)
+        own, other = base[batch.index], base[batch.partner // 2]
+        share = batch.share[:, None, None, None]
+        if augment.mixup:
+            assert torch.allclose(batch.x, share * own + (1 - share) * other)
+        else:
+            assert ((batch.x == own) | (batch.x == other)).all()
+            assert torch.allclose((batch.x == own).float().mean((1, 2, 3)), batch.share)
+    plain = training_batches(x, everything, order, 7, augment, 7, 0, teacher, SPEC)
+    assert all(batch.partner is None and batch.share is None for batch in plain)
