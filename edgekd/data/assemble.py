@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.data.dataset import Dataset, Split, fingerprint
-from edgekd.spec import InputSpec, SoundSpec
+from edgekd.data.targets import statistics
+from edgekd.spec import InputSpec, SoundSpec, Task
 
 LEAST_STD = 1e-6
 """A feature that varies less is constant, and is divided by 1."""
 IMBALANCE = 20
 """Warn when the largest class has more than this many times the smallest's samples."""
 CHUNK_BYTES = 64 << 20
+NOTHING = np.zeros(0)
+"""Mean and deviation of targets that have none."""
 
 
 def assemble(
@@ -25,6 +28,7 @@ def assemble(
     labels: tuple[str, ...],
     notes: tuple[str, ...] = (),
     sound: SoundSpec | None = None,
+    task: Task | None = None,
 ) -> Dataset:
     """The data set of checked splits.
 
@@ -32,8 +36,15 @@ def assemble(
         splits: "train", "validation" and "test"; samples of one shape, classes below len(labels).
         notes: warnings that are known already.
         sound: how the samples were made, if they are features of recordings.
+        task: what the targets are; left out, classes: a binary task where there are two.
+
+    Raises:
+        DataError: a regression's target is the same for all training samples.
     """
-    warnings = (*notes, *_duplicates(splits), *_imbalance(splits["train"], labels))
+    task = task or ("binary" if len(labels) == 2 else "classification")
+    train = splits["train"].y
+    mean, std = statistics(train, labels, name) if task == "regression" else (NOTHING, NOTHING)
+    warnings = (*notes, *_duplicates(splits), *_imbalance(splits["train"], labels, task))
     return Dataset(
         name=name,
         train=splits["train"],
@@ -42,7 +53,10 @@ def assemble(
         spec=input_spec(splits["train"].x, sound),
         labels=labels,
         fingerprint=fingerprint(splits, labels),
-        warnings=(*warnings, *_scales(splits), *_unseen(splits, labels)),
+        warnings=(*warnings, *_scales(splits), *_unseen(splits, labels, task)),
+        task=task,
+        target_mean=tuple(mean.tolist()),
+        target_std=tuple(std.tolist()),
     )
 
 
@@ -116,11 +130,16 @@ def _duplicates(splits: Mapping[str, Split]) -> Iterator[str]:
         if count:
             yield (
                 f"{count} of {len(contents[second])} {second} samples also stand in the {first} "
-                f"split, so the {second} accuracy may be too good"
+                f"split, so the {second} score may be too good"
             )
 
 
-def _imbalance(train: Split, labels: tuple[str, ...]) -> Iterator[str]:
+def _imbalance(train: Split, labels: tuple[str, ...], task: Task) -> Iterator[str]:
+    if task == "regression":
+        return
+    if task == "multilabel":
+        yield from _rare_labels(train, labels)
+        return
     counts = np.bincount(train.y, minlength=len(labels))
     least, most = int(counts.argmin()), int(counts.argmax())
     if counts[most] > IMBALANCE * counts[least]:
@@ -128,6 +147,24 @@ def _imbalance(train: Split, labels: tuple[str, ...]) -> Iterator[str]:
             f"the classes are out of balance: {counts[most]} training samples of "
             f"{labels[most]!r}, {counts[least]} of {labels[least]!r}"
         )
+
+
+def _rare_labels(train: Split, labels: tuple[str, ...]) -> Iterator[str]:
+    """Labels that hardly ever apply, or hardly ever do not: nothing can be learnt about them."""
+    counts = np.asarray(train.y).sum(0).astype(int)
+    n = len(train)
+    for label, count in zip(labels, counts.tolist(), strict=True):
+        if count in (0, n):
+            share = "no training sample has" if count == 0 else "every training sample has"
+            yield f"{share} the label {label!r}, so nothing is learnt about it"
+    few = [
+        f"{label!r} ({count})"
+        for label, count in zip(labels, counts.tolist(), strict=True)
+        if 0 < min(count, n - count) < n / (1 + IMBALANCE)
+    ]
+    if few:
+        shown = ", ".join(few[:5]) + (" ..." if len(few) > 5 else "")
+        yield f"the labels are out of balance: of {n} training samples have {shown}"
 
 
 def _scales(splits: Mapping[str, Split]) -> Iterator[str]:
@@ -141,10 +178,32 @@ def _scales(splits: Mapping[str, Split]) -> Iterator[str]:
             )
 
 
-def _unseen(splits: Mapping[str, Split], labels: tuple[str, ...]) -> Iterator[str]:
+def _unseen(splits: Mapping[str, Split], labels: tuple[str, ...], task: Task) -> Iterator[str]:
+    if task == "regression":
+        yield from _outside(splits, labels)
+        return
     for name in ("validation", "test"):
-        counts = np.bincount(splits[name].y, minlength=len(labels))
+        y = np.asarray(splits[name].y)
+        counts = y.sum(0) if task == "multilabel" else np.bincount(y, minlength=len(labels))
         absent = [repr(label) for label, count in zip(labels, counts, strict=True) if not count]
         if absent:
             shown = ", ".join(absent[:5]) + (" ..." if len(absent) > 5 else "")
-            yield f"the {name} split has no sample of {shown}, so its accuracy says nothing of it"
+            yield f"the {name} split has no sample of {shown}, so its score says nothing of it"
+
+
+def _outside(splits: Mapping[str, Split], labels: tuple[str, ...]) -> Iterator[str]:
+    """Targets whose spread in a split is not at all that of the training split."""
+    train = np.asarray(splits["train"].y, np.float64).std(0)
+    for name in ("validation", "test"):
+        here = np.asarray(splits[name].y, np.float64).std(0)
+        for label, spread, wanted in zip(labels, here.tolist(), train.tolist(), strict=True):
+            if spread == 0:
+                yield (
+                    f"the target {label!r} is the same for every {name} sample, so there is no R² "
+                    "of it"
+                )
+            elif not 0.1 * wanted < spread < 10 * wanted:
+                yield (
+                    f"the target {label!r} has a deviation of {wanted:.3g} in the training split "
+                    f"and of {spread:.3g} in the {name} split: one may be scaled differently"
+                )

@@ -15,6 +15,7 @@ from edgekd.data.assemble import assemble
 from edgekd.data.dataset import Dataset, Split
 from edgekd.data.npz_file import explained, read_arrays, read_headers
 from edgekd.data.splits import split_off
+from edgekd.data.targets import Targets, read_targets
 from edgekd.errors import DataError
 
 SUFFIXES = {"train": "_train", "validation": "_val", "test": "_test"}
@@ -38,11 +39,23 @@ def load(settings: NpzData, base: Path) -> Dataset:
         for part, pair in found.items()
     }
     _check_shapes(x, arrays, path)
-    y = {part: checks.classes(pair[1], len(x[part]), where[part]) for part, pair in found.items()}
-    labels, numbers = number_classes(y, settings.labels, where)
-    splits = {part: Split(x[part], numbers[part]) for part in found}
-    _check_every_class(splits, labels, where)
-    return assemble(path.stem, _complete(splits, settings, labels, where["train"]), labels)
+    targets = read_targets(
+        {part: pair[1] for part, pair in found.items()},
+        counts={part: len(samples) for part, samples in x.items()},
+        where=where,
+        task=settings.task,
+        labels=settings.labels,
+    )
+    splits = {part: Split(x[part], targets.y[part]) for part in found}
+    if targets.task in ("classification", "binary"):
+        _check_every_class(splits, targets.labels, where)
+    return assemble(
+        path.stem,
+        _complete(splits, settings, targets, where["train"]),
+        targets.labels,
+        notes=targets.notes,
+        task=targets.task,
+    )
 
 
 def source_fingerprint(settings: NpzData, base: Path) -> str:
@@ -83,48 +96,6 @@ def find_arrays(path: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def number_classes(
-    y: Mapping[str, NDArray], labels: tuple[str, ...] | None, where: Mapping[str, str]
-) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
-    """Names of the classes, and every part's labels (N,) as numbers into them.
-
-    Raises:
-        DataError: parts mix numbers and strings, there are not two classes, or a label has no name.
-    """
-    strings = {part: values.dtype.kind == "U" for part, values in y.items()}
-    if len(set(strings.values())) > 1:
-        raise DataError(
-            "Some labels are numbers and others are strings.",
-            where="; ".join(where.values()),
-            fix="save all of them the same way",
-        )
-    if labels is not None and len(set(labels)) != len(labels):
-        raise DataError("A label stands twice.", where="data.labels", fix="name each class once")
-    if labels is None:
-        everything = np.unique(np.concatenate([np.unique(values) for values in y.values()]))
-        is_number = everything.dtype.kind != "U"
-        names = range(int(everything.max()) + 1) if is_number else everything
-        labels = tuple(str(name) for name in names)
-    if len(labels) < 2:
-        raise DataError(
-            f"There is one class only, {labels[0]!r}." if labels else "There are no classes.",
-            where=where["train"],
-            fix="a classifier needs samples of at least two classes",
-        )
-    if strings["train"]:
-        return labels, {part: checks.named(y[part], labels, where[part]) for part in y}
-    for part, values in y.items():
-        if values.max() >= len(labels):
-            index = int((values >= len(labels)).argmax())
-            raise DataError(
-                f"Label {values[index]} has no name: there are {len(labels)} labels, for 0 to "
-                f"{len(labels) - 1}.",
-                where=f"{where[part]}, sample {index}",
-                fix="add its name to data.labels, or leave data.labels out",
-            )
-    return labels, dict(y)
-
-
 def _check_shapes(
     x: Mapping[str, NDArray], arrays: Mapping[str, tuple[str, str]], path: Path
 ) -> None:
@@ -153,14 +124,20 @@ def _check_every_class(
 
 
 def _complete(
-    splits: Mapping[str, Split], settings: NpzData, labels: tuple[str, ...], where: str
+    splits: Mapping[str, Split], settings: NpzData, targets: Targets, where: str
 ) -> dict[str, Split]:
     """Splits the missing parts off the training samples, and gives all parts one type."""
     parts = dict(splits)
     for part, share in (("test", settings.test), ("validation", settings.validation)):
         if part not in parts:
             parts["train"], parts[part] = split_off(
-                parts["train"], share, settings.split_seed, labels, what=part, where=where
+                parts["train"],
+                share,
+                settings.split_seed,
+                targets.labels,
+                what=part,
+                where=where,
+                task=targets.task,
             )
     types = {split.x.dtype for split in parts.values()}
     if len(types) > 1:

@@ -179,7 +179,7 @@ BAD = {
     "short labels": ({"x": ROWS, "y": Y[:-1]}, {}, "60 samples and 59 labels", "y"),
     "half labels": (
         {"x": ROWS, "y": changed(Y * 1.0, 7, 0.5)},
-        {},
+        {"task": "classification"},
         "0.5 is not a whole",
         "sample 7",
     ),

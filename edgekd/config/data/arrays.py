@@ -24,8 +24,9 @@ class NpzData(Located):
     """An .npz file with the arrays `x` and `y`, or `x_train`, `y_train`, `x_test`, `y_test` and,
     where they exist, `x_val`, `y_val`.
 
-    Images are (N, H, W) or (N, H, W, C) or (N, C, H, W); rows are (N, F). Labels are whole numbers
-    or strings. Parts that are missing are split off, seeded and stratified by class.
+    Images are (N, H, W) or (N, H, W, C) or (N, C, H, W); rows are (N, F). Targets are whole numbers
+    or strings (N,) for classes, zeros and ones (N, L) for several labels, numbers (N,) or (N, T)
+    for a regression. Parts that are missing are split off, seeded and stratified by class.
     """
 
     source: Literal["npz"] = "npz"
@@ -33,8 +34,11 @@ class NpzData(Located):
     """The file; a relative path starts at `root`."""
     layout: Literal["auto", "NHWC", "NCHW"] = "auto"
     """Where the channels are in 4-D images; `auto` takes the axis of 1, 3 or 4."""
+    task: Literal["auto", "classification", "binary", "multilabel", "regression"] = "auto"
+    """What `y` is; `auto` tells it from the array's shape and type."""
     labels: tuple[str, ...] | None = None
-    """Names of the classes in their numbers' order; the numbers themselves if left out."""
+    """Names of the classes in their numbers' order, or of the columns of `y`; the numbers
+    themselves if left out. The second class of a binary task is the positive one."""
     validation: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
     """Share of the training samples that becomes the validation set, if the file has none."""
     test: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
