@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import threading
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
+from edgekd.data.cache import newest, remembered, state_of
 from edgekd.errors import DataError
+from edgekd.store import digest
 
 LARGEST_FILE = 256 << 20
 """Bytes of one picture or recording."""
@@ -33,14 +37,16 @@ class Files:
         self.path = path
         self.lock = threading.Lock()
         self.zip: zipfile.ZipFile | None = None
+        self.stats: dict[str, os.stat_result] = {}
         if path.is_dir():
-            found = sorted(path.rglob("*"))
-            self.names = [self._relative(file) for file in found if file.is_file()]
-            self.folders = {self._relative(folder) for folder in found if folder.is_dir()}
+            self.folders: set[str] = set()
+            self._walk(path.resolve(), "", path.resolve())
+            self.names = sorted(self.stats)
         elif path.is_file():
             self.zip = self._open()
             try:
                 members = [_checked(member, path) for member in self.zip.infolist()]
+                _check_whole(members, path)
             except DataError:
                 self.zip.close()
                 raise
@@ -94,15 +100,42 @@ class Files:
         return content
 
     def fingerprint(self) -> str:
-        """SHA-256 of all names and contents of a folder, hexadecimal."""
-        digest = hashlib.sha256()
+        """SHA-256 of all names and contents of a folder, hexadecimal; remembered while no file
+        changes.
+        """
+        states = [[name, *state_of(self.stats[name])] for name in self.names]
+        changed = max(newest(self.stats[name]) for name in self.names)
+        state = digest([states, sorted(self.folders)])
+        return remembered(self.path, state, changed, self._contents)
+
+    def _contents(self) -> str:
+        whole = hashlib.sha256()
         for name in self.names:
             with open(self.path / name, "rb") as file:
                 content = hashlib.file_digest(file, "sha256").digest()
-            digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)
+            whole.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)
         for folder in sorted(self.folders):
-            digest.update(folder.encode("utf-8", "surrogateescape") + b"/")
-        return digest.hexdigest()
+            whole.update(folder.encode("utf-8", "surrogateescape") + b"/")
+        return whole.hexdigest()
+
+    def _walk(self, folder: Path, prefix: str, top: Path) -> None:
+        """Lists the files below `folder`; links are followed to files inside `top` only."""
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = prefix + entry.name
+                if _hidden(entry.name):
+                    continue
+                if entry.is_symlink() and (entry.is_dir() or not _inside(entry.path, top)):
+                    raise DataError(
+                        "A link leads out of the folder, or to another folder.",
+                        where=f"{top}, {name!r} -> {Path(entry.path).readlink()}",
+                        fix="copy the files there instead; edgekd reads what the folder holds",
+                    )
+                if entry.is_dir():
+                    self.folders.add(name)
+                    self._walk(Path(entry.path), f"{name}/", top)
+                elif entry.is_file():
+                    self.stats[name] = entry.stat()
 
     def _open(self) -> zipfile.ZipFile:
         try:
@@ -114,8 +147,9 @@ class Files:
                 fix="copy it again, or give the folder itself",
             ) from error
 
-    def _relative(self, file: Path) -> str:
-        return file.relative_to(self.path).as_posix()
+
+def _inside(path: str, top: Path) -> bool:
+    return Path(path).resolve().is_relative_to(top)
 
 
 def _checked(member: zipfile.ZipInfo, path: Path) -> zipfile.ZipInfo:
@@ -138,6 +172,23 @@ def _checked(member: zipfile.ZipInfo, path: Path) -> zipfile.ZipInfo:
     raise DataError(
         f"A file in this .zip {problem}, so edgekd does not read the archive.",
         where=f"{path}, {name!r}",
+        fix="make the .zip again from a folder of plain files",
+    )
+
+
+def _check_whole(members: list[zipfile.ZipInfo], path: Path) -> None:
+    names = Counter(member.filename for member in members)
+    twice = [name for name, count in names.items() if count > 1]
+    size = sum(member.file_size for member in members)
+    if twice:
+        problem, where = "holds a name twice", f"{path}, {twice[0]!r}"
+    elif size > LARGEST_FILE and size > BOMB_RATIO * path.stat().st_size:
+        problem, where = f"unpacks to {size / 1e9:.0f} GB, like a bomb", str(path)
+    else:
+        return
+    raise DataError(
+        f"This .zip {problem}, so edgekd does not read it.",
+        where=where,
         fix="make the .zip again from a folder of plain files",
     )
 

@@ -168,7 +168,10 @@ def _rare_labels(train: Split, labels: tuple[str, ...]) -> Iterator[str]:
 
 
 def _scales(splits: Mapping[str, Split]) -> Iterator[str]:
-    largest = {name: float(np.abs(split.x).max()) for name, split in splits.items()}
+    largest = {
+        name: max(abs(float(split.x.min())), abs(float(split.x.max())))
+        for name, split in splits.items()
+    }
     for name in ("validation", "test"):
         low, high = sorted((largest["train"], largest[name]))
         if splits["train"].x.ndim == 4 and high > 10 * low:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +166,33 @@ def _task(raw: Mapping[str, Any]) -> Task:
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:
+    """Writes an array, or links to the file that it is mapped from: such files are replaced and
+    never changed, so that one content may stand in the cache and in several run folders.
+    """
+    source = _whole_file(array)
+    if source is not None:
+        if path.exists() and path.samefile(source):
+            return
+        beside = path.with_name(f".{path.name}.{os.getpid()}.link")
+        with contextlib.suppress(OSError):  # another disk, or a file system without links
+            os.link(source, beside)
+            os.replace(beside, path)
+            return
     with atomic_file(path) as file:
         np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _whole_file(array: NDArray[Any]) -> Path | None:
+    """The .npy file whose content this array is, if it is memory-mapped and whole."""
+    if not isinstance(array, np.memmap) or array.mode != "r" or array.filename is None:
+        return None
+    path = Path(str(array.filename))
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    same = found.shape == array.shape and found.dtype == array.dtype
+    return path if same and array.flags.c_contiguous and array.nbytes == found.nbytes else None
 
 
 def _files(spec: Inputs, split: str) -> list[str]:

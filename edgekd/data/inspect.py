@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,11 @@ def inspect(
         DataError: the source cannot be used at all; says why.
     """
     path = path.absolute()
-    dataset = _read(path, label, size)
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as work:
+        yield from _told(_read(path, label, size, Path(work)), sheet)
+
+
+def _told(dataset: Dataset, sheet: Path | None) -> Iterator[str]:
     spec = dataset.spec
     yield f"{dataset.name}: {dataset.classes} classes, {spec.kind} samples of shape {spec.shape}"
     if spec.sound is not None:
@@ -77,7 +82,7 @@ def write_sheet(dataset: Dataset, path: Path) -> None:
     page.save(path, "PNG")
 
 
-def _read(path: Path, label: str | None, size: tuple[int, int] | None) -> Dataset:
+def _read(path: Path, label: str | None, size: tuple[int, int] | None, work: Path) -> Dataset:
     if path.suffix.lower() == ".npz":
         return npz.load(NpzData(path=path), path.parent)
     with Files(path) as files:
@@ -86,4 +91,4 @@ def _read(path: Path, label: str | None, size: tuple[int, int] | None) -> Datase
         settings = AudioFolderData(path=path, label=label, skip_broken=True, allow_duplicates=True)
     else:
         settings = ImageFolderData(path=path, size=size, skip_broken=True, allow_duplicates=True)
-    return folders.read(settings, path)
+    return folders.read(settings, path, work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from edgekd.config.data import NpzData
 from edgekd.data import checks
 from edgekd.data.assemble import assemble
+from edgekd.data.cache import file_fingerprint
 from edgekd.data.dataset import Dataset, Split
 from edgekd.data.npz_file import explained, read_arrays, read_headers
 from edgekd.data.splits import split_off
@@ -66,8 +66,8 @@ def source_fingerprint(settings: NpzData, base: Path) -> str:
     """
     path = settings.location(base)
     read_headers(path)
-    with explained(path), open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with explained(path):
+        return file_fingerprint(path)
 
 
 def find_arrays(path: Path) -> dict[str, tuple[str, str]]:

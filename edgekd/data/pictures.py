@@ -23,17 +23,23 @@ def decode(content: bytes, settings: ImageFolderData) -> tuple[bool, NDArray[np.
         ValueError: it is no whole picture, or a huge one.
     """
     try:
-        with Image.open(io.BytesIO(content)) as opened:
-            width, height = opened.size
+        with Image.open(io.BytesIO(content)) as picture:
+            width, height = picture.size
             if width * height > MOST_PIXELS:
                 raise ValueError(f"it claims {width} x {height} pixels")
-            colour = opened.mode not in GREY
-            picture = _eight_bits(ImageOps.exif_transpose(opened)).convert("RGB")
+            colour = picture.mode not in GREY
+            ImageOps.exif_transpose(picture, in_place=True)
+            return colour, _pixels(picture, settings).transpose(2, 0, 1)
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(str(error).replace(str(type(content)), "")) from error
-    if settings.size is not None:
-        picture = _resized(picture, settings)
-    return colour, np.asarray(picture).transpose(2, 0, 1)
+
+
+def _pixels(picture: Image.Image, settings: ImageFolderData) -> NDArray[np.uint8]:
+    """(H, W, 3) in the settings' size."""
+    picture = _eight_bits(picture)
+    if picture.mode != "RGB":
+        picture = picture.convert("RGB")
+    return np.asarray(picture if settings.size is None else _resized(picture, settings))
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +115,7 @@ def fft_length(spec: SoundSpec) -> int:
     return 1 << (spec.window - 1).bit_length()
 
 
+@cache
 def filters(spec: SoundSpec) -> NDArray[np.float64]:
     """Triangles (bins, mels) of height 1 on HTK's scale, mel = 2595 log10(1 + f / 700): the HTK
     Book (Young et al.), section 5.4, after O'Shaughnessy 1987.
@@ -124,7 +126,9 @@ def filters(spec: SoundSpec) -> NDArray[np.float64]:
     left, centre, right = hertz[:-2], hertz[1:-1], hertz[2:]
     rising = (bins[:, None] - left) / (centre - left)
     falling = (right - bins[:, None]) / (right - centre)
-    return np.maximum(0, np.minimum(rising, falling))
+    banks = np.maximum(0, np.minimum(rising, falling))
+    banks.flags.writeable = False
+    return banks
 
 
 def mel(hertz: float) -> float:

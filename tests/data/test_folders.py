@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.io import wavfile
 
 from edgekd.config.data import AudioFolderData, Features, ImageFolderData
+from edgekd.data import archive as archive_module
 from edgekd.data.folders import load
 from edgekd.errors import DataError
 
@@ -85,10 +86,11 @@ def test_the_second_load_comes_from_the_cache_and_a_changed_file_does_not(
     root = pictures(tmp_path / "fruit")
     first = images(root)
     assert images(root).fingerprint == first.fingerprint
-    assert len(list(cache.iterdir())) == 1
+    assert len(list(cache.glob("fruit-*"))) == 1
     picture(root / "pears" / "no 0.png", 999)
     assert images(root).fingerprint != first.fingerprint
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(cache.glob("fruit-*"))) == 2
+    assert not list(cache.glob(".fruit*")) and not list(cache.glob("*/decoded.npy"))
 
 
 def test_parts_sizes_and_grey(tmp_path: Path) -> None:
@@ -155,6 +157,58 @@ def test_links_bombs_and_no_zips_are_refused(tmp_path: Path) -> None:
     refused(lambda: images(tmp_path / "bomb.zip"), "bomb")
     (tmp_path / "no.zip").write_bytes(b"PK nothing")
     refused(lambda: images(tmp_path / "no.zip"), "not a .zip")
+
+
+def test_a_zip_with_a_name_twice_or_many_small_bombs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive, pytest.warns(UserWarning):
+        archive.writestr("a/x.png", b"x")
+        archive.writestr("a/x.png", b"y")
+    refused(lambda: images(tmp_path / "twice.zip"), "a/x.png", "twice")
+    with zipfile.ZipFile(tmp_path / "many.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for i in range(5):
+            archive.writestr(f"a/{i}.png", bytes(1 << 20))
+    monkeypatch.setattr(archive_module, "LARGEST_FILE", 4 << 20)
+    refused(lambda: images(tmp_path / "many.zip"), "many.zip", "bomb")
+
+
+def test_links_that_leave_the_folder_are_refused(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "fruit")
+    picture(tmp_path / "secret.png", 77)
+    (root / "pears" / "again.png").symlink_to("no 1.png")
+    assert sum(map(len, images(root).splits.values())) == 21
+    link = root / "pears" / "geheim ü.png"
+    link.symlink_to(tmp_path / "secret.png")
+    refused(lambda: images(root), "geheim ü.png", "secret.png", "leads out")
+    link.unlink()
+    (root / "loop").symlink_to(root)
+    refused(lambda: images(root), "loop")
+    (root / "loop").unlink()
+    (tmp_path / "alias").symlink_to(root)
+    assert images(tmp_path / "alias").labels == images(root).labels
+
+
+def test_a_recording_of_another_rate_may_come_first(tmp_path: Path) -> None:
+    root = recordings(tmp_path / "rec")
+    plain = sounds(root, label="^([0-9])_", seconds=0.5)
+    wavfile.write(root / "0_a_1.wav", 16000, np.ones(8000, np.int16))
+    data = sounds(root, label="^([0-9])_", seconds=0.5)
+    assert data.spec.sound == plain.spec.sound
+    every = np.concatenate([split.x for split in data.splits.values()])
+    known = {sample.tobytes() for split in plain.splits.values() for sample in split.x}
+    assert sum(sample.tobytes() in known for sample in every) == len(every) - 1
+
+
+def test_a_full_disk_is_told_before_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgekd.data import decode
+
+    root = pictures(tmp_path / "fruit")
+    free = type("Usage", (), {"free": 100})
+    monkeypatch.setattr(decode.shutil, "disk_usage", lambda _: free)
+    refused(lambda: images(root), "are free", "EDGEKD_CACHE")
 
 
 def test_a_huge_picture_is_refused_unread(tmp_path: Path) -> None:
