@@ -111,14 +111,7 @@ class _Branch:
         augment, method = p.data.augment, p.distill.method
         teacher = self.teacher()
         soft = {"softlabels": self.soft_labels(teacher)} if self.soft_labels_wanted() else {}
-        student = self.add(
-            "distill",
-            DistillStage(
-                model=p.student.model, method=method, train=p.distill.train, augment=augment
-            ),
-            {"teacher": teacher, **_if_soft(method, soft)},
-            **self.trained(p.student.model, p.distill.train.precision),
-        )
+        student = teacher if p.student.copy_of else self.distil(teacher, _if_soft(method, soft))
         if p.finetune is not None:
             chosen = p.finetune.method or method
             finetune = FinetuneStage(method=chosen, train=p.finetune.train, augment=augment)
@@ -132,14 +125,30 @@ class _Branch:
         self.deploy(teacher, student)
         return self.made
 
+    def distil(self, teacher: Node, soft: dict[str, Node]) -> Node:
+        """The student from scratch."""
+        p = self.pipeline
+        settings = DistillStage(
+            model=p.student.model,
+            method=p.distill.method,
+            train=p.distill.train,
+            augment=p.data.augment,
+        )
+        outside = self.trained(p.student.model, p.distill.train.precision)
+        return self.add("distill", settings, {"teacher": teacher, **soft}, **outside)
+
     def teacher(self) -> Node:
         t = self.pipeline.teacher
         settings = TeacherStage(
-            model=t.model,
+            model=t.model if t.onnx is None else None,
+            onnx=str(t.onnx) if t.onnx else None,
+            input=t.input if t.onnx else None,
             train=t.train,
             weights=str(t.weights) if t.weights else None,
             augment=self.pipeline.data.augment,
         )
+        if t.onnx is not None:
+            return self.add("teacher", settings, {}, file=weights_fingerprint(self.base / t.onnx))
         outside = self.trained(t.model, t.train.precision if t.train else "float32")
         if t.weights is not None:
             outside["weights"] = weights_fingerprint(self.base / t.weights)
@@ -157,14 +166,16 @@ class _Branch:
 
     def refine(self, stage: str, settings: Settings, student: Node, soft: dict[str, Node]) -> Node:
         """A stage that takes the student and gives it back changed."""
-        outside = self.trained(self.pipeline.student.model, "auto")
+        outside = self.trained(self.pipeline.student_model, "auto")
         return self.add(stage, settings, {"student": student, **soft}, **outside)
 
     def deploy(self, teacher: Node, student: Node) -> None:
         p = self.pipeline
         both = p.export.model_copy(update={"precisions": ("float32",)})
         exports = {
-            "teacher": self.add(
+            "teacher": teacher  # already a file
+            if p.teacher.onnx is not None
+            else self.add(
                 "export-teacher",
                 ExportStage(role="teacher", quantized=False, export=both),
                 {"teacher": teacher},
@@ -214,6 +225,7 @@ def weights_fingerprint(path: Path) -> str:
 
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
-        raise ConfigError("The teacher's weights are not there.", where=f"teacher.weights: {file}")
+        field = "onnx" if file.suffix == ".onnx" else "weights"
+        raise ConfigError("The teacher's file is not there.", where=f"teacher.{field}: {file}")
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -99,10 +99,12 @@ def budget(
     reached = {m.seed: m.accuracy.value for m in files if m.accuracy is not None}
     judge("size", limits.size, [m.bytes for m in files], "bytes", at_most)
     judge("accuracy", limits.accuracy, list(reached.values()), "fraction", at_least)
+    of_torch = any(m.stage == "teacher" and m.format == "torch" for m in models)
+    judging = "torch" if of_torch else "onnxruntime"
     teachers = {
         m.seed: m.accuracy.value
         for m in models
-        if m.stage == "teacher" and m.format == "torch" and m.accuracy is not None
+        if m.stage == "teacher" and m.accuracy is not None and m.accuracy.runtime == judging
     }
     drops = [teachers[seed] - value for seed, value in reached.items() if seed in teachers]
     judge("accuracy drop", limits.accuracy_drop, drops, "fraction", at_most)

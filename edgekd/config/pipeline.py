@@ -15,6 +15,7 @@ from edgekd.config.stages import (
     DistillSettings,
     ExportSettings,
     FinetuneSettings,
+    ModelSettings,
     PruneSettings,
     QuantizeSettings,
     StudentSettings,
@@ -123,6 +124,23 @@ class Pipeline(Settings):
                     "measured: add the device and the thread count to bench"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _copy_of_a_network(self) -> Pipeline:
+        if self.student.copy_of is None:
+            return self
+        if self.teacher.onnx is not None:
+            raise ValueError(
+                "student.copy_of: an .onnx teacher has no weights to train: give student.model"
+            )
+        if self.prune is None and self.quantize is None:
+            raise ValueError("student.copy_of needs `prune`, `quantize`, or both")
+        return self
+
+    @property
+    def student_model(self) -> ModelSettings:
+        """What builds the student: a copy is built as the teacher."""
+        return self.teacher.model if self.student.copy_of else self.student.model
 
     @property
     def run_seeds(self) -> list[int]:

@@ -61,11 +61,38 @@ class Require(Settings):
     """Least accuracy on the validation set."""
 
 
+class OnnxInput(Settings):
+    """How an .onnx file of your own wants its input: (raw * scale - mean) / std. A file that edgekd
+    exported tells it itself, and none of this is then to be given.
+    """
+
+    layout: Literal["auto", "NCHW", "NHWC"] = "auto"
+    """Where the channels of images are; `auto` tells by the shape of the file's input."""
+    scale: PositiveFloat | None = None
+    """Raw values are multiplied by this first: 0.003921569 brings 0..255 to 0..1."""
+    mean: tuple[float, ...] | None = None
+    """Taken off then, one number for all channels or features, or one each."""
+    std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """And divided by. Without `scale`, `mean` and `std` the file gets the data as edgekd normalises
+    it, by the training set's mean and deviation."""
+    output: str | None = None
+    """The output with the logits or probabilities, where the file has several."""
+
+    @property
+    def scaled(self) -> bool:
+        """Whether anything about the values is said."""
+        return any(value is not None for value in (self.scale, self.mean, self.std))
+
+
 class TeacherSettings(Settings):
     """The large network whose answers the student learns."""
 
     model: ModelSettings = ModelSettings(name="resnet20")
     """The network."""
+    onnx: Path | None = None
+    """An .onnx file instead of `model`, as it is: only its answers are needed."""
+    input: OnnxInput = OnnxInput()
+    """How `onnx` wants its input."""
     train: TrainSettings | None = Field(default_factory=TrainSettings)
     """How it is trained; `null` takes `weights` as they are."""
     weights: Path | None = None
@@ -74,8 +101,31 @@ class TeacherSettings(Settings):
     require: Require = Require()
     """The teacher-quality gate."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_file_is_not_trained(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("onnx") is None:
+            return value
+        for field in ("model", "weights", "train"):
+            default = cls.model_fields[field].get_default(call_default_factory=True)
+            if value.get(field) is not None and value[field] not in (
+                default,
+                default.model_dump(mode="json") if default is not None else None,
+            ):
+                raise ValueError(f"`onnx` is a whole model: take `{field}` away")
+        return {**value, "train": None}
+
+    @property
+    def label(self) -> str:
+        """The network in a few words, for tables."""
+        return self.onnx.name if self.onnx is not None else self.model.label
+
     @model_validator(mode="after")
     def _trained_or_given(self) -> TeacherSettings:
+        if self.onnx is None and self.input != OnnxInput():
+            raise ValueError("`input` is about a file: give `onnx`")
+        if self.onnx is not None:
+            return self
         if self.train is None and self.weights is None:
             raise ValueError("`train: null` needs `weights`")
         return self
@@ -86,6 +136,18 @@ class StudentSettings(Settings):
 
     model: ModelSettings = ModelSettings(name="dscnn")
     """The network."""
+    copy_of: Literal["teacher"] | None = None
+    """`teacher`: start from the teacher's network and weights instead of `model`. Nothing is
+    distilled from scratch then; `prune` makes the copy smaller, and `quantize` int8."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_network(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("copy_of") is not None:
+            default = cls.model_fields["model"].get_default()
+            if value.get("model") not in (None, default, default.model_dump(mode="json")):
+                raise ValueError("give either `model` or `copy_of`")
+        return value
 
 
 class KDSettings(Settings):

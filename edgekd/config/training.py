@@ -21,6 +21,9 @@ class TrainSettings(Settings):
 
     epochs: PositiveInt = 40
     """Passes over the training set."""
+    stop_after: PositiveInt | None = None
+    """Stop after this many of the `epochs`, as if the training had been cut there: the rate goes on
+    as planned for all of them, and the best weights so far are kept."""
     batch_size: Annotated[int, Field(ge=2)] = 128
     """Samples a step; a last batch of one sample is joined to the one before it."""
     optimizer: Literal["adamw", "sgd"] = "adamw"

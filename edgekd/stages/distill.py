@@ -11,9 +11,9 @@ from edgekd.stages.networks import (
     fresh_torch_seed,
     note,
     save_and_judge,
-    saved_network,
     train_network,
 )
+from edgekd.stages.teachers import finished_teacher
 
 
 class DistillStage(Settings):
@@ -44,7 +44,7 @@ def run(job: Job[DistillStage]) -> Made:
     fresh_torch_seed(job.seed)
     model = build(settings.model, data.spec, data.classes, job.base)
     warnings = []
-    teacher_size = parameters(saved_network(job.inputs["teacher"], job.base).model)
+    teacher_size = finished_teacher(job.inputs["teacher"], job.base).parameters
     if parameters(model) >= teacher_size:
         warnings.append(
             f"The student ({parameters(model):,} parameters) is not smaller than the teacher "

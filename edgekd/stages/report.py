@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgekd.config.pipeline import Pipeline
 from edgekd.keys import code_key
 from edgekd.results import StageFigures, Summary
 from edgekd.stages.networks import TEST_LOGITS
@@ -71,14 +72,15 @@ def details(summary: Summary, run_folder: Path) -> Details:
         confusion=confusion,
         labels=data.labels,
         samples={name: len(split.y) for name, split in data.splits.items()},
-        networks={role: _describe(settings[role]["model"]) for role in ("teacher", "student")},
+        networks=_described(Pipeline.model_validate(settings)),
     )
 
 
 def _networks(summary: Summary) -> dict[str, StageFigures]:
     """The stages that made the teacher and the last student of the first seed."""
     found: dict[str, StageFigures] = {}
-    made = {model.stage for model in summary.models if model.format == "torch"}
+    networks = {model.stage for model in summary.models if model.format == "torch"}
+    made = networks | {"teacher"}  # which may be an .onnx file
     for stage in summary.stages:
         name, _, seed = stage.name.partition("@")
         if name in made and seed in {"", str(summary.seed)}:
@@ -96,7 +98,7 @@ def _confusion(folder: Path, y: NDArray[np.int64], classes: int) -> NDArray[np.i
     return confusion_matrix(logits, y, classes)
 
 
-def _describe(model: dict[str, Any]) -> str:
-    from edgekd.config.stages import ModelSettings
-
-    return ModelSettings.model_validate(model).label
+def _described(pipeline: Pipeline) -> dict[str, str]:
+    copied = pipeline.student.copy_of is not None
+    student = "a copy of it" if copied else pipeline.student_model.label
+    return {"teacher": pipeline.teacher.label, "student": student}

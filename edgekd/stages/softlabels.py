@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
 from edgekd.stages.base import Job, Made
-from edgekd.stages.networks import saved_network
+from edgekd.stages.teachers import finished_teacher
 
 
 class SoftLabelsStage(Settings):
@@ -25,7 +25,7 @@ def run(job: Job[SoftLabelsStage]) -> Made:
     from edgekd.distill.softlabels import check_soft_labels, load_soft_labels, make_soft_labels
 
     data = load(job.inputs["data"])
-    teacher = saved_network(job.inputs["teacher"], job.base).model
+    teacher = finished_teacher(job.inputs["teacher"], job.base).model
     augment = job.settings.augment
     make_soft_labels(
         teacher, data.train, data.spec, augment, job.seed, data.fingerprint, job.out, job.progress

@@ -6,19 +6,24 @@ import math
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
-from edgekd.config.stages import LabelsSettings, ModelSettings, Require
+from edgekd.config.stages import LabelsSettings, ModelSettings, OnnxInput, Require
 from edgekd.config.training import TrainSettings
 from edgekd.errors import StageError
 from edgekd.results import Accuracy
 from edgekd.stages.base import Job, Made
+from edgekd.stages.given import with_weights
 from edgekd.stages.networks import fresh_torch_seed, note, save_and_judge, train_network
 
 
 class TeacherStage(Settings):
     """What the stage may know. The gate is not part of it: a new gate retrains nothing."""
 
-    model: ModelSettings
-    """The network."""
+    model: ModelSettings | None
+    """The network; None for `onnx`."""
+    onnx: str | None = None
+    """An .onnx file that is the teacher as it is."""
+    input: OnnxInput | None = None
+    """How that file wants its input."""
     train: TrainSettings | None
     """How it is trained, or None for `weights` as they are."""
     weights: str | None
@@ -28,24 +33,33 @@ class TeacherStage(Settings):
 
 
 def run(job: Job[TeacherStage]) -> Made:
-    """Writes the saved teacher.
+    """Writes the saved teacher, or the .onnx file adapted to the data.
 
     Raises:
-        StageError: the loss is not finite, or the weights do not fit at all.
+        StageError: the loss is not finite, or the weights or the file do not fit.
     """
     from edgekd.data.dataset import load
     from edgekd.models.build import build
-    from edgekd.models.saved import load_weights
 
     settings = job.settings
+    if settings.onnx is not None:
+        from edgekd.stages.onnx_teacher import take
+
+        return take(job, job.base / settings.onnx, settings.input or OnnxInput())
+    assert settings.model is not None
     data = load(job.inputs["data"])
     fresh_torch_seed(job.seed)
     model = build(settings.model, data.spec, data.classes, job.base)
-    warnings = []
+    warnings: list[str] = []
     if settings.weights is not None:
-        fresh = load_weights(model, job.base / settings.weights)
-        if fresh:
-            warnings.append(f"These tensors of the teacher start fresh: {', '.join(fresh)}.")
+        model, warnings = with_weights(
+            model,
+            settings.model,
+            job.base / settings.weights,
+            data,
+            job.base,
+            trained=settings.train is not None,
+        )
     if settings.train is not None:
         train_network(
             job,

@@ -85,7 +85,8 @@ def fit(
     x_val = normalised(validation, spec, where)
     y_val = torch.from_numpy(np.array(validation.y)).to(where)
     augment = augment or Augment()
-    for epoch in range(training.epoch, settings.epochs):
+    end = min(settings.epochs, settings.stop_after or settings.epochs)
+    for epoch in range(training.epoch, end):
         if training.out_of_patience():
             break
         if on_epoch is not None:
@@ -105,6 +106,8 @@ def fit(
         )
         loss, parts = training.run_epoch(batches, objective, epoch)
         training.judge(x_val, y_val, loss, parts, time.perf_counter() - started)
+        if checkpoint is not None:
+            checkpoints.write(checkpoint, training.state(fingerprint))
         last = training.records[-1]
         progress.epoch(
             epoch + 1,
@@ -113,8 +116,6 @@ def fit(
             accuracy=last.validation_accuracy,
             seconds=last.seconds,
         )
-        if checkpoint is not None:
-            checkpoints.write(checkpoint, training.state(fingerprint))
     model.load_state_dict(training.best)
     model.eval()
     return History(tuple(training.records), training.best_epoch)
@@ -143,7 +144,7 @@ class _Training:
         """What a checkpoint must have been made with to be of use."""
         return digest(
             {
-                "settings": self.settings.model_dump(mode="json"),
+                "settings": self.settings.model_dump(mode="json", exclude={"stop_after"}),
                 "augment": augment.model_dump(mode="json") if augment else None,
                 "seed": self.seed,
                 "precision": self.precision,

@@ -20,6 +20,7 @@ from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
 from edgekd.distill.losses import labels_objective
 from edgekd.errors import StageError
+from edgekd.progress import Progress
 from edgekd.spec import InputSpec
 from edgekd.train.ema import Ema
 from edgekd.train.evaluate import accuracy, confusion_matrix, predict_logits
@@ -146,6 +147,23 @@ def test_a_checkpoint_of_another_training_is_passed_over(tmp_path):
     train(fresh, changed)
     train(other, changed, checkpoint=tmp_path)
     assert same(fresh, other)
+
+
+def test_a_training_cut_short_takes_over_the_checkpoint_of_the_long_one(tmp_path):
+    class Impatient(Progress):
+        def epoch(self, epoch: int, epochs: int, **_: float) -> None:
+            if epoch == 3:
+                raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        train(network(), QUICK, checkpoint=tmp_path, progress=Impatient())
+    cut, again = network(), network(seed=9)
+    short = QUICK.model_copy(update={"stop_after": 3})
+    assert len(train(cut, short).epochs) == 3
+    started: list[int] = []
+    train(again, short, checkpoint=tmp_path, on_epoch=lambda epoch, _: started.append(epoch))
+    assert not started
+    assert same(cut, again)
 
 
 def test_a_broken_checkpoint_is_passed_over(tmp_path):

@@ -1,0 +1,85 @@
+"""A teacher of somebody's own: its weights, and whether they are a network of this data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekd.config.stages import ModelSettings
+from edgekd.errors import StageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgekd.data.dataset import Dataset
+    from edgekd.spec import ModelSpec
+
+SHIFTED = 0.1
+"""Share of a deviation by which another normalisation is worth a warning."""
+
+
+def with_weights(
+    model: nn.Module,
+    settings: ModelSettings,
+    path: Path,
+    data: Dataset,
+    base: Path,
+    *,
+    trained: bool,
+) -> tuple[nn.Module, list[str]]:
+    """The network with the weights of a file or a saved model folder, and what to warn of.
+
+    Args:
+        model: built by `settings`.
+        base: the folder that the path of a `python:` factory starts from.
+        trained: whether it is trained on; otherwise every tensor has to be there.
+
+    Raises:
+        StageError: the weights are not those of the network, or its classes not those of the data.
+    """
+    from edgekd.models.saved import DESCRIPTION, load, load_weights
+
+    if not trained and (path / DESCRIPTION).is_file():
+        saved = load(path, base)
+        if saved.settings == settings:
+            return saved.model, _compare(saved.spec, data, path)
+    fresh = load_weights(model, path)
+    named = ", ".join(fresh[:8]) + (f" and {len(fresh) - 8} more" if len(fresh) > 8 else "")
+    if fresh and not trained:
+        raise StageError(
+            "These weights are not the whole network, and it is not trained on.",
+            where=f"{path} lacks {named}, or has another shape of it",
+            fix="give all weights of this very network and these classes, or train it "
+            "(teacher.train)",
+        )
+    return model, [f"These tensors of the teacher start fresh: {named}."] if fresh else []
+
+
+def _compare(spec: ModelSpec, data: Dataset, path: Path) -> list[str]:
+    """What differs between the data that the network was saved with and this."""
+    from edgekd.export.given_onnx import labels_differ
+
+    if spec.task != data.task:
+        raise StageError(
+            f"This network is for {spec.task}, and the data for {data.task}.", where=str(path)
+        )
+    if set(spec.labels) != set(data.labels):
+        raise labels_differ(spec.labels, data.labels, str(path))
+    if spec.labels != data.labels:
+        raise StageError(
+            "The teacher's classes stand in another order than those of the data.",
+            where=f"{path}: {', '.join(spec.labels[:6])}; the data: {', '.join(data.labels[:6])}",
+            fix="give the labels of the data in the teacher's order (data.labels)",
+        )
+    theirs, ours = spec.input, data.spec
+    same_form = getattr(theirs, "shape", None) == getattr(ours, "shape", None)
+    if not same_form or not hasattr(theirs, "mean"):
+        return []
+    moved = max(abs(a - b) / s for a, b, s in zip(theirs.mean, ours.mean, ours.std, strict=True))
+    scaled = max(abs(a / b - 1) for a, b in zip(theirs.std, ours.std, strict=True))
+    if max(moved, scaled) <= SHIFTED:
+        return []
+    return [
+        "The teacher was trained on data of another mean or deviation than this training set has; "
+        "it may answer worse here than you know it."
+    ]

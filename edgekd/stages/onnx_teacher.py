@@ -1,0 +1,93 @@
+"""Teacher, given as an .onnx file: adapted to the data, judged in ONNX Runtime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgekd.config.stages import OnnxInput
+from edgekd.errors import StageError
+from edgekd.results import ModelFigures
+from edgekd.stages.base import Job, Made
+from edgekd.stages.networks import judge, note
+from edgekd.stages.teachers import FACTS, FILE, onnx_module
+from edgekd.store import write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgekd.data.dataset import Dataset
+    from edgekd.export.given_onnx import Adapted
+
+PROBES = 64
+"""Validation samples that the file is tried on."""
+
+
+def take(job: Job[Any], path: Path, settings: OnnxInput) -> Made:
+    """Writes the adapted file and what it answers.
+
+    Raises:
+        StageError: the file does not fit the data; says where.
+    """
+    from edgekd.data.dataset import load
+    from edgekd.export.given_onnx import adapt
+
+    data = load(job.inputs["data"])
+    out = job.out / FILE
+    adapted = adapt(path, data.model_spec(path.stem), settings, out)
+    _try_out(out, data, path)
+    write_json(job.out / FACTS, {"parameters": adapted.parameters})
+    figures = _judge(job, data, adapted)
+    return Made(note=note(figures), models=[figures], warnings=adapted.warnings)
+
+
+def _judge(job: Job[Any], data: Dataset, adapted: Adapted) -> ModelFigures:
+    figures = judge(
+        job,
+        onnx_module(job.out / FILE),
+        data,
+        precision="float32",
+        weights=FILE,
+        parameters=adapted.parameters,
+        macs=adapted.macs,
+    )
+    in_runtime = {
+        split: score.model_copy(update={"runtime": "onnxruntime"})
+        for split in ("accuracy", "validation")
+        if (score := getattr(figures, split)) is not None
+    }
+    return figures.model_copy(update={"format": "onnx", **in_runtime})
+
+
+def _try_out(out: Path, data: Dataset, path: Path) -> None:
+    """Runs a few samples; outputs that are probabilities become logits.
+
+    Raises:
+        StageError: it does not run, or gives another number of outputs than the data has.
+    """
+    import numpy as np
+
+    from edgekd.export.given_onnx import from_probabilities
+    from edgekd.runtimes import load
+
+    x = data.spec.normalise(np.asarray(data.validation.x[:PROBES]))
+    try:
+        answer = load(out).run(x)
+    except Exception as error:  # ONNX Runtime's own errors share no public base
+        raise StageError(
+            "This .onnx file does not run on the data.",
+            where=f"{path}: {str(error).splitlines()[0]}",
+            fix="check that it was exported for samples of this size, with an open batch or 1",
+        ) from error
+    wanted = (len(x), data.classes)
+    if answer.shape != wanted:
+        raise StageError(
+            f"This .onnx file answers {len(x)} samples with {answer.shape}, and the data has "
+            f"{data.classes} outputs: {wanted}.",
+            where=str(path),
+            fix="give the data that it was trained on",
+        )
+    if not np.isfinite(answer).all():
+        raise StageError("This .onnx file gives numbers that are not finite.", where=str(path))
+    of_classes = data.task in ("classification", "binary")
+    if of_classes and (answer >= 0).all() and np.allclose(answer.sum(1), 1, atol=1e-3):
+        from_probabilities(out)

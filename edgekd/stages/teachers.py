@@ -1,0 +1,68 @@
+"""The finished teacher for the stages after it: a network of torch, or an .onnx file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekd.stages.networks import saved_network
+from edgekd.store import read_json
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FILE = "teacher.onnx"
+"""The file of an .onnx teacher in its artefact, adapted to the data."""
+FACTS = "teacher.json"
+"""Its number of parameters."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What answers as the teacher, and how large it is."""
+
+    model: nn.Module
+    """From normalised samples (N, *shape) to logits (N, C), in evaluation mode. An .onnx teacher
+    runs in ONNX Runtime inside and has no parameters of torch."""
+    parameters: int
+
+
+def finished_teacher(folder: Path, base: Path) -> Teacher:
+    """The teacher of a finished stage."""
+    if is_file(folder):
+        return Teacher(onnx_module(folder / FILE), int(read_json(folder / FACTS)["parameters"]))
+    from edgekd.models.count import parameters
+
+    model = saved_network(folder, base).model
+    return Teacher(model, parameters(model))
+
+
+def is_file(folder: Path) -> bool:
+    """Whether the teacher of this artefact is an .onnx file."""
+    return (folder / FILE).is_file()
+
+
+def onnx_module(path: Path) -> nn.Module:
+    """An .onnx file of edgekd's form as a module, run by ONNX Runtime on all processors.
+
+    Raises:
+        EdgekdError: the file cannot be loaded.
+    """
+    import os
+
+    import torch
+    from torch import Tensor, nn
+
+    from edgekd.runtimes import load
+
+    runtime = load(path, threads=int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+
+    class InRuntime(nn.Module):
+        """(N, *shape) to (N, C), on the device of the samples."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            answer = runtime.run(x.detach().float().cpu().contiguous().numpy())
+            return torch.from_numpy(answer).to(x.device)
+
+    return InRuntime().eval()
