@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgekd.config.data import Augment
 from edgekd.errors import DataError
-from edgekd.spec import InputSpec
+from edgekd.spec import Inputs, InputSpec, NamedInputs
 
 IMAGES = (
     "shift, flip, flip_vertical, brightness, contrast, saturation, rand_augment, erase, mixup, "
@@ -13,13 +13,21 @@ IMAGES = (
 AUDIO = "time_shift, gain, noise, mask_time, mask_frequency, mixup"
 
 
-def check_augment(augment: Augment, spec: InputSpec) -> None:
+def check_augment(augment: Augment, spec: Inputs) -> None:
     """Refuses variations that the samples cannot have.
 
     Raises:
         DataError: rows are to be shifted or mirrored, a shift leaves nothing of the image, colours
             are to be varied that the image does not have, and the like.
     """
+    if isinstance(spec, NamedInputs):
+        if augment.active:
+            raise DataError(
+                "Samples of several inputs cannot be varied.",
+                where="data.augment",
+                fix="remove data.augment",
+            )
+        return
     if augment.of_audio and augment.of_images:
         raise DataError(
             "Variations of images and of recordings are mixed.",

@@ -115,14 +115,20 @@ def fft_length(spec: SoundSpec) -> int:
     return 1 << (spec.window - 1).bit_length()
 
 
-@cache
 def filters(spec: SoundSpec) -> NDArray[np.float64]:
     """Triangles (bins, mels) of height 1 on HTK's scale, mel = 2595 log10(1 + f / 700): the HTK
     Book (Young et al.), section 5.4, after O'Shaughnessy 1987.
     """
-    edges = np.linspace(mel(spec.low_hz), mel(spec.high_hz), spec.mels + 2)
+    return _filters(spec.rate, fft_length(spec), spec.mels, spec.low_hz, spec.high_hz)
+
+
+@cache
+def _filters(
+    rate: int, length: int, mels: int, low_hz: float, high_hz: float
+) -> NDArray[np.float64]:
+    edges = np.linspace(mel(low_hz), mel(high_hz), mels + 2)
     hertz = 700 * (10 ** (edges / 2595) - 1)
-    bins = np.arange(fft_length(spec) // 2 + 1) * spec.rate / fft_length(spec)
+    bins = np.arange(length // 2 + 1) * rate / length
     left, centre, right = hertz[:-2], hertz[1:-1], hertz[2:]
     rising = (bins[:, None] - left) / (centre - left)
     falling = (right - bins[:, None]) / (right - centre)

@@ -1,8 +1,8 @@
-"""Batches of a data set that lives in memory as one tensor."""
+"""Batches of a data set: a small one lives in memory as one tensor, a large one is streamed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from edgekd.data.augment import view
 from edgekd.data.dataset import Split
 from edgekd.data.mixing import Pairs, blend, pairs
 from edgekd.spec import InputSpec
+from edgekd.train.prefetch import prefetched
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ class Batch:
 
 
 LARGE = 64 << 20
-"""A split of integers that would take more bytes than this as float32 is normalised batch-wise."""
+"""A split that would take more bytes than this as float32 is streamed."""
 
 
 class Stored:
-    """A large split that stays as it is stored and is normalised a batch at a time."""
+    """A large split that stays as it is stored, memory-mapped or not, and is normalised a batch at
+    a time.
+    """
 
     def __init__(self, split: Split, spec: InputSpec, device: torch.device) -> None:
         self.raw = np.asarray(split.x)
@@ -57,8 +60,9 @@ class Stored:
         return _as_seen(self.raw[place], self.spec, self.device)
 
     def split(self, size: int) -> Iterator[Tensor]:
-        """All samples in their order, `size` at a time."""
-        return (self[slice(start, start + size)] for start in range(0, len(self), size))
+        """All samples in their order, `size` at a time, the next ones while one is used."""
+        starts = range(0, len(self), size)
+        return prefetched(self[slice(start, start + size)] for start in starts)
 
 
 Samples = Tensor | Stored
@@ -66,9 +70,9 @@ Samples = Tensor | Stored
 
 def normalised(split: Split, spec: InputSpec, device: torch.device) -> Samples:
     """The whole split as the network sees it: (N, *shape), float32, images channels last. A large
-    one of integers gives each batch so when it is asked for, from a quarter of the memory.
+    one gives each batch so when it is asked for, and stays where it is, such as on disk.
     """
-    if split.x.dtype.itemsize == 1 and 4 * split.x.size > LARGE:
+    if 4 * split.x.size > LARGE:
         return Stored(split, spec, device)
     return _as_seen(np.asarray(split.x), spec, device)
 
@@ -125,8 +129,9 @@ def training_batches(
     view_number: int,
     teacher: Tensor | None,
     spec: InputSpec,
-) -> Iterator[Batch]:
-    """The batches of one epoch.
+) -> Generator[Batch, None, None]:
+    """The batches of one epoch. Where they take work, because samples are varied or streamed, the
+    next ones are made while one is trained on.
 
     Args:
         x: (N, *shape), normalised.
@@ -136,9 +141,16 @@ def training_batches(
         teacher: (K, N, C), the teacher's logits of all views, or None.
         spec: of the samples, which some variations need.
     """
-    for start, end in batch_bounds(len(order), size):
+
+    def make(start: int, end: int) -> Batch:
         index = order[start:end]
         samples, mixed = varied(x, index, augment, augment_seed, view_number, spec)
         targets = teacher[view_number][index].float() if teacher is not None else None
         batch = Batch(samples, y[index], index, targets)
-        yield batch if mixed is None else replace(batch, partner=y[mixed.index], share=mixed.share)
+        if mixed is None:
+            return batch
+        return replace(batch, partner=y[mixed.index], share=mixed.share)
+
+    batches = (make(start, end) for start, end in batch_bounds(len(order), size))
+    works = isinstance(x, Stored) or (augment.active and view_number > 0)
+    return prefetched(batches) if works else batches

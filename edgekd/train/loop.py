@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ def fit(
             teacher_logits.to(where) if teacher_logits is not None else None,
             spec,
         )
-        loss, parts = training.run_epoch(batches, objective, epoch)
+        with closing(batches):  # what is made ahead ends with the epoch, however it ends
+            loss, parts = training.run_epoch(batches, objective, epoch)
         training.judge(x_val, y_val, loss, parts, time.perf_counter() - started)
         if checkpoint is not None:
             checkpoints.write(checkpoint, training.state(fingerprint))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from edgekd.config.data import Augment
 from edgekd.data.augment import view
 from edgekd.data.dataset import Split
 from edgekd.spec import InputSpec
-from edgekd.train.batches import batch_bounds, epoch_order, mix, training_batches, varied
+from edgekd.train.batches import Batch, batch_bounds, epoch_order, mix, training_batches, varied
 
 SPEC = InputSpec(kind="image", shape=(1, 5, 5), mean=(0.0,), std=(1.0,), peak=1.0)
 
@@ -66,6 +68,35 @@ def test_a_large_split_is_normalised_batch_wise_to_the_same_bits(
     index = torch.tensor([3, 49, 0])
     assert torch.equal(stored[index], whole[index])
     assert torch.equal(torch.cat(list(stored.split(16))), whole[:])
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_a_streamed_epoch_has_the_bits_of_one_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type
+) -> None:
+    from edgekd.train import batches
+
+    raw = np.random.default_rng(0).integers(0, 256, (50, 3, 4, 4)).astype(kind)
+    np.save(tmp_path / "x.npy", raw)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    spec = InputSpec(kind="image", shape=(3, 4, 4), mean=(100.0,) * 3, std=(60.0,) * 3, peak=255)
+    augment = Augment(shift=1, brightness=0.2, rand_augment=1, mixup=0.2)
+    y, order = torch.arange(50), epoch_order(50, 3, 1)
+
+    def epoch(view_number: int) -> list[Batch]:
+        x = batches.normalised(Split(mapped, y.numpy()), spec, torch.device("cpu"))
+        assert isinstance(x, batches.Stored) == (batches.LARGE == 0)
+        return list(training_batches(x, y, order, 16, augment, 3, view_number, None, spec))
+
+    whole = [epoch(0), epoch(1)]
+    monkeypatch.setattr(batches, "LARGE", 0)
+    for number, expected in enumerate(whole):
+        for streamed, held in zip(epoch(number), expected, strict=True):
+            for name in ("x", "y", "index", "partner", "share"):
+                one, other = getattr(streamed, name), getattr(held, name)
+                assert (one is None) == (other is None)
+                assert one is None or torch.equal(one, other)
+            assert streamed.x.stride() == held.x.stride()
 
 
 @pytest.mark.parametrize("augment", [Augment(mixup=0.3, shift=1), Augment(cutmix=1.0, flip=True)])
