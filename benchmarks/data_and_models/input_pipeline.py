@@ -118,7 +118,7 @@ def train(chosen: argparse.Namespace) -> dict[str, Any]:
         ImageFolderData(path=chosen.data.resolve(), size=(32, 32), augment=Augment()), Path()
     )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    count = chosen.train_samples or len(data.train)
+    count = min(chosen.train_samples or len(data.train), len(data.train))
     part = Split(data.train.x[:count], data.train.y[:count])
     model = build(ModelSettings(name="resnet8"), data.spec, data.classes)
     loop.training_batches = waiting = Waiting(loop.training_batches)

@@ -1,0 +1,68 @@
+"""The benchmarks of data run, on tiny files; what they measure is not judged here."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import wavfile
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(folder / "cifar10-jpeg.zip", "w") as archive:
+        for i in range(120):
+            content = io.BytesIO()
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(content, "JPEG")
+            archive.writestr(
+                f"{'test' if i < 20 else 'train'}/{'ab'[i % 2]}/{i}.jpg", content.getvalue()
+            )
+    with zipfile.ZipFile(folder / "fsdd.zip", "w") as archive:
+        for i in range(60):
+            content = io.BytesIO()
+            wavfile.write(content, 8000, rng.integers(-999, 999, 4000).astype(np.int16))
+            archive.writestr(f"recordings/{i % 2}_x_{i // 2}.wav", content.getvalue())
+    return folder
+
+
+def run(name: str, folder: Path, *arguments: object) -> dict:
+    command = [sys.executable, "-m", f"benchmarks.data_and_models.{name}", "--results", folder]
+    subprocess.run(
+        [str(part) for part in (*command, *arguments)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "EDGEKD_CACHE": str(folder / "cache")},
+        check=True,
+        timeout=600,
+    )
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def test_loading(data: Path, tmp_path: Path) -> None:
+    result = run("loading", tmp_path, "--data", data, "--rounds", 1)
+    for name, samples in (("fsdd.zip", 60), ("cifar10-jpeg.zip", 120)):
+        for kind in ("first", "cached"):
+            (found,) = result["figures"][name][kind]
+            assert found["samples"] == samples
+            assert found["seconds"] > 0 and found["peak_mb"] > 1
+    assert not any(str(data) in text for text in (json.dumps(result), result["command"]))
+
+
+def test_input_pipeline(data: Path, tmp_path: Path) -> None:
+    result = run("input_pipeline", tmp_path, "--data", data / "cifar10-jpeg.zip", "--quick")
+    for found in result["figures"].values():
+        assert found["steps"] == 1 and found["samples"] == 90
+        assert 0 <= found["waited_seconds"] <= found["seconds"]
+    assert len(result["rows"]) == 4
