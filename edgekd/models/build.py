@@ -23,6 +23,10 @@ ZooName = Literal[
     "resnet56",
     "mobilenet_v1",
     "mobilenet_v2",
+    "mobilenet_v3_small",
+    "efficientnet_lite0",
+    "shufflenet_v2",
+    "vit",
     "dscnn",
     "kws_dscnn",
     "mlp",
@@ -64,22 +68,33 @@ def build(
 def _of_images(name: str, shape: tuple[int, ...], classes: int, width: float) -> nn.Module:
     """A network of the zoo for images or sounds (C, H, W)."""
     from edgekd.models.dscnn import DSCNN
+    from edgekd.models.efficientnet_lite import EfficientNetLite0
     from edgekd.models.kws_dscnn import KeywordDSCNN
     from edgekd.models.mobilenet_v1 import MobileNetV1
     from edgekd.models.mobilenet_v2 import MobileNetV2
+    from edgekd.models.mobilenet_v3 import MobileNetV3Small
     from edgekd.models.resnet import ResNet
+    from edgekd.models.shufflenet_v2 import ShuffleNetV2
+    from edgekd.models.vit import ViT
 
     inputs, height, wide = shape
     if name in RESNET_BLOCKS:
         return ResNet(RESNET_BLOCKS[name], inputs, classes, width)
-    if name == "kws_dscnn":
-        return KeywordDSCNN(inputs, (height, wide), classes, width)
-    made: dict[str, Callable[[int, int, int, float], nn.Module]] = {
+    of_size: dict[str, Callable[[int, tuple[int, int], int, float], nn.Module]] = {
+        "kws_dscnn": KeywordDSCNN,
+        "vit": ViT,
+    }
+    if name in of_size:
+        return of_size[name](inputs, (height, wide), classes, width)
+    of_side: dict[str, Callable[[int, int, int, float], nn.Module]] = {
         "dscnn": DSCNN,
         "mobilenet_v1": MobileNetV1,
         "mobilenet_v2": MobileNetV2,
+        "mobilenet_v3_small": MobileNetV3Small,
+        "efficientnet_lite0": EfficientNetLite0,
+        "shufflenet_v2": ShuffleNetV2,
     }
-    return made[name](inputs, min(height, wide), classes, width)
+    return of_side[name](inputs, min(height, wide), classes, width)
 
 
 def _check_image(name: str, spec: InputSpec) -> None:

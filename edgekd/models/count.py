@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from edgekd.spec import InputSpec
 
@@ -17,35 +18,72 @@ def parameters(model: nn.Module) -> int:
 
 
 def macs(model: nn.Module, spec: InputSpec) -> int:
-    """Multiply-accumulates of one inference (batch 1) in convolutions and linear layers.
+    """Multiply-accumulates of one inference (batch 1) in convolutions and matrix products.
 
     As in the literature, biases, normalisation, activations, additions and pooling are left out:
-    a layer counts its outputs times the inputs that each of them sums. What a network of your own
-    computes outside of layers, such as `torch.nn.functional.conv2d`, is not seen.
+    every output counts the products that it sums. Functions such as `torch.nn.functional.conv2d`
+    and the two products of attention count like layers.
     """
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-        nonlocal total
-        weight = layer.weight
-        assert isinstance(weight, Tensor)
-        spread = inputs[0] if getattr(layer, "transposed", False) else output
-        total += spread.numel() * weight[0].numel()
-
-    layers = [layer for layer in model.modules() if isinstance(layer, _ConvNd | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
     modes = [(module, module.training) for module in model.modules()]
     example = torch.zeros(1, *spec.shape)
     parameter = next(model.parameters(), None)
     if parameter is not None:
         example = example.to(parameter.device)
     model.eval()
+    fast_attention = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # one function that would hide its products
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _Counter() as counter:
             model(example)
     finally:
-        for hook in hooks:
-            hook.remove()
+        torch.backends.mha.set_fastpath_enabled(fast_attention)
         for module, training in modes:
             module.training = training
-    return total
+    return counter.total
+
+
+class _Counter(TorchFunctionMode):
+    """Adds up the products of what is called while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if func in (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d):
+            self.total += _input(args, kwargs).numel() * _weight(args, kwargs)[0].numel()
+        elif func in (F.conv1d, F.conv2d, F.conv3d, F.linear):
+            self.total += result.numel() * _weight(args, kwargs)[0].numel()
+        elif func in MATRIX_PRODUCTS:
+            self.total += result.numel() * _input(args, kwargs).shape[-1]
+        elif func is F.scaled_dot_product_attention:
+            query, key, value = (
+                args[i] if i < len(args) else kwargs[n] for i, n in enumerate(ATTENTION)
+            )
+            weights = query[..., 0].numel() * key.shape[-2]
+            self.total += weights * (query.shape[-1] + value.shape[-1])
+        return result
+
+
+MATRIX_PRODUCTS = (
+    torch.matmul,
+    torch.bmm,
+    torch.mm,
+    Tensor.matmul,
+    Tensor.__matmul__,
+    Tensor.bmm,
+    Tensor.mm,
+)
+ATTENTION = ("query", "key", "value")
+
+
+def _input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    return args[0] if args else kwargs["input"]
+
+
+def _weight(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    return args[1] if len(args) > 1 else kwargs["weight"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgekd.config.stages import ModelSettings
@@ -60,6 +61,25 @@ class Unusual(nn.Module):
 
 def test_unusual_layers_agree_with_torchs_counter():
     model, spec = Unusual(), image(4, 11, 9)
+    assert macs(model, spec) == torchs_count(model, spec)
+
+
+class Functions(nn.Module):
+    """What is computed outside of layers counts as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.zeros(6, 4, 3, 3))
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+
+    def forward(self, x):
+        x = F.conv2d(x, self.kernel).flatten(2).transpose(1, 2)
+        x = self.attention(x, x, x, need_weights=False)[0]
+        return F.scaled_dot_product_attention(x, x @ x.transpose(1, 2) @ x, x)
+
+
+def test_functions_agree_with_torchs_counter():
+    model, spec = Functions(), image(4, 11, 9)
     assert macs(model, spec) == torchs_count(model, spec)
 
 
