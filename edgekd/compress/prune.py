@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from edgekd.config.stages import PruneSettings
 from edgekd.errors import StageError
 from edgekd.models.count import macs, parameters
+from edgekd.models.layers import ChannelShuffle
 from edgekd.spec import InputSpec
 
 
@@ -76,7 +77,28 @@ def _dependencies(model: nn.Module, example: Tensor) -> Any:
     with warnings.catch_warnings():
         # It warns about each constant that it finds in the graph.
         warnings.simplefilter("ignore")
-        return tp.DependencyGraph().build_dependency(model, example_inputs=example)
+        return tp.DependencyGraph().build_dependency(
+            model, example_inputs=example, customized_pruners={ChannelShuffle: _Border()}
+        )
+
+
+class _Border(tp.BasePruningFunc):  # type: ignore[misc]
+    """Ends a group at a channel shuffle: following channels through a chain of them takes hours.
+
+    Nothing is cut here, so the trial of a group that reaches a shuffle fails, and it is left alone.
+    """
+
+    def prune_out_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:
+        return layer
+
+    def prune_in_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:
+        return layer
+
+    def get_out_channels(self, layer: nn.Module) -> int:
+        return layer.count  # type: ignore[return-value]
+
+    def get_in_channels(self, layer: nn.Module) -> int:
+        return layer.count  # type: ignore[return-value]
 
 
 def _roots(graph: Any, model: nn.Module) -> Iterator[str]:
@@ -113,6 +135,8 @@ def _may_prune(model: nn.Module, example: Tensor, root: str, settings: PruneSett
     graph = _dependencies(trial, example)
     group = _group(graph, trial, root, channels)
     layers = [dependency.target.module for dependency, _ in group]
+    if any(isinstance(layer, nn.Parameter) for layer in layers):
+        return False  # such as the positions of a transformer: no layer that could be cut again
     if any(1 < getattr(layer, "groups", 1) < _channels(layer) for layer in layers):
         return False  # grouped, not depthwise: its groups would become uneven
     probe = torch.randn(example.shape, generator=generator).to(example)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 LEAST_MAP_SIDE = 3
 """Shorter side of the last map, in positions: MobileNet's own at 96 x 96 pixels."""
@@ -68,6 +68,23 @@ def conv_bn(
         padding = kernel // 2 if isinstance(kernel, int) else (kernel[0] // 2, kernel[1] // 2)
     conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
     return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(outputs)))
+
+
+class ChannelShuffle(nn.Module):
+    """Channels of the two halves in turn: (N, C, H, W) to the same.
+
+    Pruning takes it for a border: channels before and after it stay as they are.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, count, H, W)."""
+        height, width = x.shape[2:]
+        halves = x.view(-1, 2, self.count // 2, height, width)
+        return halves.transpose(1, 2).reshape(-1, self.count, height, width)
 
 
 def initialise(network: nn.Module) -> None:

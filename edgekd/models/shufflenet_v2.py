@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgekd.models.layers import conv_bn, divisible, initialise, strides_for
+from edgekd.models.layers import ChannelShuffle, conv_bn, divisible, initialise, strides_for
 
 STEM = 24
 UNITS = (4, 8, 4)
@@ -46,6 +46,7 @@ class Unit(nn.Module):
             conv_bn(self.half, self.half, kernel=1),
             nn.ReLU(),
         )
+        self.shuffle = ChannelShuffle(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, inputs, H, W)."""
@@ -53,15 +54,7 @@ class Unit(nn.Module):
             halves = (self.shortcut(x), self.branch(x))
         else:
             halves = (x[:, : self.half], self.branch(x[:, self.half :]))
-        return shuffle(torch.cat(halves, 1))
-
-
-def shuffle(x: Tensor) -> Tensor:
-    """Channels of the two halves in turn: (N, C, H, W) to the same."""
-    count, height, width = x.shape[1:]
-    return (
-        x.view(-1, 2, count // 2, height, width).transpose(1, 2).reshape(-1, count, height, width)
-    )
+        return self.shuffle(torch.cat(halves, 1))
 
 
 class ShuffleNetV2(nn.Module):
