@@ -21,11 +21,14 @@ from edgekd.progress import SILENT, Progress
 from edgekd.results import Accuracy, StageFigures, Summary
 from edgekd.stages.base import Job, Made
 from edgekd.stages.report import REPORT, write_report
+from edgekd.stages.task_check import check_task
 from edgekd.stages.teacher import check_gate
 from edgekd.store import Store, read_json, write_json
 from edgekd.summary import gather
 
 SUMMARY = "summary.json"
+DATASET_FILE = "dataset.json"
+"""What the data stage writes about the data."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,9 @@ def run(
         progress.stage_finished(
             node.name, cached=cached, seconds=manifest["seconds"], note=manifest["note"]
         )
+        if node.stage == "data":
+            facts = read_json(store.path(node.stage, node.key) / DATASET_FILE)
+            check_task(pipeline, facts.get("task", "classification"))
         if node.stage == "teacher":
             validation = Accuracy.model_validate(manifest["models"][0]["validation"])
             check_gate(pipeline.teacher.require, validation, node.name)

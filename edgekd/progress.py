@@ -32,9 +32,17 @@ class Progress:
         """`stage` is whole; `note` is its result in a few words ("98.9 % validation")."""
 
     def epoch(
-        self, epoch: int, epochs: int, *, loss: float, accuracy: float, seconds: float
+        self,
+        epoch: int,
+        epochs: int,
+        *,
+        loss: float,
+        accuracy: float,
+        seconds: float,
+        metric: str = "accuracy",
     ) -> None:
-        """Epoch `epoch` of `epochs` (from 1) ended: training loss, validation accuracy 0 to 1."""
+        """Epoch `epoch` of `epochs` (from 1) ended: training loss, and on the validation set the
+        headline score `metric`, such as "accuracy", "macro_f1" or "r2"; 1 is the best."""
 
     def step(self, done: int, total: int, what: str) -> None:
         """`done` of `total` pieces of `what` ("benchmarks", "soft labels") are finished."""

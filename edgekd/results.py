@@ -80,7 +80,7 @@ class ModelFigures(Figures):
     validation: Accuracy | None = None
     """On the validation set."""
     metrics: list[MetricFigures] = []
-    """Further metrics of the task, on the test set."""
+    """Every metric of the task on the test set; an exported file's are measured in its runtime."""
 
 
 class ParityFigures(Figures):
@@ -95,9 +95,11 @@ class ParityFigures(Figures):
     pair: str
     """The two, such as "torch/litert"."""
     agreement: float
-    """Share of samples with the same answer, near-ties not counted."""
+    """Share of samples with the same answer, near-ties not counted: the same class, the same set of
+    labels, or numbers within 2 quantization steps."""
     near_ties: int
-    """Samples whose two best answers lie within 2 quantization steps, left out of `agreement`."""
+    """Samples whose answer rounding alone may turn, left out of `agreement`: their two best classes
+    lie within 2 quantization steps, or, label by label, a logit so near to 0."""
     max_steps: float
     """Largest difference of an output, in steps of the int8 output (float32: of the same scale)."""
     within_one_step: float
@@ -153,7 +155,9 @@ class BenchFigures(Figures):
     bytes: int
     """Size of the file."""
     accuracy: Accuracy | None = None
-    """Measured in this runtime; absent where the data is not known."""
+    """The headline score, measured in this runtime; absent where the data is not known."""
+    metrics: list[MetricFigures] = []
+    """Every metric of the task, likewise."""
     warnings: list[str] = []
     """What makes the figures doubtful, such as an unstable clock."""
 
@@ -168,7 +172,7 @@ class BudgetFigures(Figures):
     value: float
     """What was reached."""
     unit: str
-    """bytes, fraction or us."""
+    """bytes, fraction, us, score (R², 1 is the best) or raw (the targets' own units)."""
     ok: bool
     """Whether the limit is kept."""
 

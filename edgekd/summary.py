@@ -22,6 +22,12 @@ from edgekd.results import (
     Summary,
 )
 from edgekd.statistics import mean_interval
+from edgekd.tasks.names import is_share, title
+
+MAE = ("mae", "")
+"""Name and target of the mean absolute error over all targets."""
+ALSO_OVER_SEEDS = ("mae", "roc_auc", "macro_roc_auc")
+"""Metrics beside the headline score that are averaged over seeds."""
 
 
 def gather(
@@ -65,11 +71,12 @@ def gather(
 
 
 def _fill_accuracy(models: list[ModelFigures], bench: list[BenchFigures]) -> None:
-    """An exported file's accuracy is the one that was measured in its runtime."""
-    measured = {row.model: row.accuracy for row in bench if row.accuracy is not None}
+    """An exported file's scores are those that were measured in its runtime."""
+    measured = {row.model: row for row in bench if row.accuracy is not None}
     for model in models:
-        if model.accuracy is None:
-            model.accuracy = measured.get(model.path)
+        row = measured.get(model.path)
+        if model.accuracy is None and row is not None:
+            model.accuracy, model.metrics = row.accuracy, row.metrics
 
 
 def budget(
@@ -96,9 +103,11 @@ def budget(
     def at_least(value: float, limit: float) -> bool:
         return value >= limit - 1e-12
 
+    metric = next((m.accuracy.metric for m in files if m.accuracy is not None), "accuracy")
+    score, unit = title(metric), "fraction" if is_share(metric) else "score"
     reached = {m.seed: m.accuracy.value for m in files if m.accuracy is not None}
     judge("size", limits.size, [m.bytes for m in files], "bytes", at_most)
-    judge("accuracy", limits.accuracy, list(reached.values()), "fraction", at_least)
+    judge(score, limits.accuracy, list(reached.values()), unit, at_least)
     of_torch = any(m.stage == "teacher" and m.format == "torch" for m in models)
     judging = "torch" if of_torch else "onnxruntime"
     teachers = {
@@ -107,7 +116,9 @@ def budget(
         if m.stage == "teacher" and m.accuracy is not None and m.accuracy.runtime == judging
     }
     drops = [teachers[seed] - value for seed, value in reached.items() if seed in teachers]
-    judge("accuracy drop", limits.accuracy_drop, drops, "fraction", at_most)
+    judge(f"{score} drop", limits.accuracy_drop, drops, unit, at_most)
+    errors = [row.value for m in files for row in m.metrics if (row.name, row.target) == MAE]
+    judge(title("mae"), limits.mae, errors, "raw", at_most)
     paths = {m.path for m in files}
     for limit in limits.latency:
         there = [row for row in bench if row.model in paths and row.device == limit.device]
@@ -148,6 +159,8 @@ def show(value: float, unit: str) -> str:
     """A figure in the unit that people write it in."""
     if unit == "bytes":
         return f"{value / 1000:.1f} kB"
+    if unit in ("score", "raw"):
+        return f"{value:.4g}"
     return f"{value:.2%}" if unit == "fraction" else f"{value / 1000:.3f} ms"
 
 
@@ -157,7 +170,11 @@ def over_seeds(models: Sequence[ModelFigures], bench: Sequence[BenchFigures]) ->
     for m in models:
         name = f"{m.stage}, {m.format}, {m.precision}"
         if m.accuracy is not None:
-            groups.setdefault(f"test accuracy of {name}", []).append(m.accuracy.value)
+            score = title(m.accuracy.metric)
+            groups.setdefault(f"test {score} of {name}", []).append(m.accuracy.value)
+        for row in m.metrics:
+            if row.name in ALSO_OVER_SEEDS and not row.target:
+                groups.setdefault(f"test {title(row.name)} of {name}", []).append(row.value)
         groups.setdefault(f"bytes of {name}", []).append(m.bytes)
     for row in bench:
         name = f"p50 us of {row.stage}, {row.precision}, {row.runtime} on {row.device}"

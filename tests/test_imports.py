@@ -19,6 +19,7 @@ LAYERS = [
     {"stages"},
     {"distill", "compress", "export", "bench", "package", "report"},
     {"train", "runtimes", "devices"},
+    {"tasks"},
     {"models", "data"},
     {"keys", "inputs"},
     {"store", "config", "spec", "results", "statistics"},

@@ -12,7 +12,9 @@ JOB:
     inputs           .npy, float32, normalised, channels first (N, *shape); random without it
     labels           .npy, whole numbers (N,): counts the right answers
     samples          path to write every measured time to, .npy, int64 nanoseconds
-    predictions      path to write the answers to, .npy, int64 (N,)
+    predictions      path to write the answers to, .npy, int64 (N,): the largest output's number
+    outputs          path to write all outputs to, .npy, float32 (N, C); a bare name lies in the
+                     job's folder
 RESULT:
     ok, and if not: error, where, fix
     runtime, runtime_version, threads, load_ms, first_us, latency_us {p50 p90 p99 mean std n},
@@ -250,7 +252,14 @@ class ModelFile:
         Raises:
             AgentError: the samples do not fit.
         """
-        raw = self.run_raw(x)
+        return self.real(self.run_raw(x))
+
+    def real(self, raw: np.ndarray) -> np.ndarray:
+        """Outputs as `run_raw` gives them, in float32.
+
+        Raises:
+            AgentError: they are int8, and their scale is not known.
+        """
         if raw.dtype == np.int8:
             if self.metadata is None:
                 raise AgentError("The scale of this int8 output is not known.", self.where)
@@ -704,10 +713,13 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
 
 def _answers(model: ModelFile, x: np.ndarray, job: dict[str, Any]) -> dict[str, Any]:
     y = _array(job.get("labels"))
-    if y is None and not job.get("predictions"):
+    if y is None and not job.get("predictions") and not job.get("outputs"):
         return {}
     chunks = range(0, len(x), BATCH)  # the file is mapped: never all of it in memory
-    predictions = np.concatenate([model.run_raw(x[i : i + BATCH]).argmax(-1) for i in chunks])
+    raw = [model.run_raw(x[i : i + BATCH]) for i in chunks]
+    if job.get("outputs"):
+        np.save(job["outputs"], np.concatenate([model.real(part) for part in raw]))
+    predictions = np.concatenate([part.argmax(-1) for part in raw])
     if job.get("predictions"):
         np.save(job["predictions"], predictions, allow_pickle=False)
     if y is None:

@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.data.targets import read_targets
 from edgekd.errors import DataError
 from edgekd.runtimes.inputs import arrange
-from edgekd.spec import DeployedSpec
+from edgekd.spec import DeployedSpec, ModelSpec
 
-Test = tuple[NDArray[np.float32], NDArray[np.int64]]
+Test = tuple[NDArray[np.float32], NDArray[Any]]
+"""Normalised samples (N, *shape), and targets as in `edgekd.data.dataset.Split.y`."""
 
 
 def read_test(data: Path, deployed: DeployedSpec | None, model: Path) -> Test:
-    """Normalised samples (N, *shape), float32, and labels (N,) of an .npz file, for a model.
+    """Normalised samples (N, *shape), float32, and targets of an .npz file, for a model.
 
     Args:
-        data: holds raw samples `x` (or `x_test`) and labels `y` (or `y_test`).
+        data: holds raw samples `x` (or `x_test`) and targets `y` (or `y_test`).
         deployed: what the model's file tells about itself.
         model: names the model's file in errors.
 
@@ -42,12 +44,32 @@ def read_test(data: Path, deployed: DeployedSpec | None, model: Path) -> Test:
         raise DataError("This .npz file cannot be read.", where=f"{data}: {error}") from error
     spec = deployed.model
     samples = arrange(x, spec.input, f"{data}, x")
-    labels = numbers(y, spec.labels, str(data))
-    if len(samples) != len(labels):
+    if spec.task in ("multilabel", "regression"):
+        targets = _columns(y, len(samples), spec, str(data))
+    else:
+        targets = numbers(y, spec.labels, str(data))
+    if len(samples) != len(targets):
         raise DataError(
-            f"There are {len(samples)} samples and {len(labels)} labels.", where=str(data)
+            f"There are {len(samples)} samples and {len(targets)} labels.", where=str(data)
         )
-    return spec.input.normalise(samples), labels
+    return spec.input.normalise(samples), targets
+
+
+def _columns(y: NDArray[Any], count: int, spec: ModelSpec, where: str) -> NDArray[np.float32]:
+    """Targets (N, L) of several labels or of a regression.
+
+    Raises:
+        DataError: they are none, or not as many a sample as the model has outputs.
+    """
+    found = read_targets(
+        {"train": y}, counts={"train": count}, where={"train": where}, task=spec.task
+    ).y["train"]
+    if found.shape[1] != len(spec.labels):
+        raise DataError(
+            f"There are {found.shape[1]} targets a sample, and the model gives {len(spec.labels)}.",
+            where=where,
+        )
+    return found
 
 
 def _either(arrays: Any, first: str, second: str, data: Path) -> NDArray[Any]:

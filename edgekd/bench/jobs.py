@@ -17,14 +17,17 @@ from edgekd.config.stages import BenchSettings
 from edgekd.devices import Device, open_device
 from edgekd.errors import ConfigError
 from edgekd.progress import SILENT, Progress
-from edgekd.results import Accuracy, BenchFigures, Latency
+from edgekd.results import Accuracy, BenchFigures, Latency, MetricFigures
 from edgekd.runtimes import load
-from edgekd.statistics import wilson_interval
+from edgekd.spec import InputSpec, ModelSpec
 
 WARMUP_SHARE = 0.2
 QUICK = {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05}
 PATIENCE = 600.0
-"""Seconds that a job may take beside the measuring: loading, slow runs, the accuracy."""
+"""Seconds that a job may take beside the measuring: loading, slow runs, the scores."""
+OUTPUTS = "outputs.npy"
+"""What a job calls the file of its outputs."""
+Judged = tuple[Accuracy | None, list[MetricFigures]]
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,19 @@ def measure(
     settings: BenchSettings,
     *,
     test: Test | None = None,
+    spec: ModelSpec | None = None,
     run_folder: Path,
     progress: Progress = SILENT,
 ) -> list[BenchFigures]:
     """Measures every model on every device with every thread count, in its format's runtime.
 
     For each thread count the models come one after the other, so that figures which are compared
-    lie close in time. The accuracy, which threads do not change, is measured once a device.
+    lie close in time. The scores, which threads do not change, are measured once a device.
 
     Args:
         models: those whose runtime is not asked for are left out.
-        test: normalised samples (N, *shape), float32, channels first, and labels (N,).
+        test: normalised samples (N, *shape), float32, channels first, and their targets.
+        spec: what the models answer; classes of the outputs' numbers if left out.
         run_folder: the figures' paths start here where a file lies in it.
 
     Raises:
@@ -72,9 +77,9 @@ def measure(
     profiles = [load_device(name) for name in settings.devices]
     rows: list[BenchFigures] = []
     with tempfile.TemporaryDirectory(prefix="edgekd-test-") as folder:
-        saved = _save(test, Path(folder))
+        scores = None if test is None else _Scores(test, spec, Path(folder))
         for profile in profiles:
-            rows += _on_device(profile, wanted, settings, saved, progress)
+            rows += _on_device(profile, wanted, settings, scores, progress)
     return [row.model_copy(update={"model": _relative(row.model, run_folder)}) for row in rows]
 
 
@@ -84,8 +89,8 @@ def bench_file(
     """Measures one .onnx or .tflite file, also one that edgekd did not export.
 
     Args:
-        data: an .npz file of raw samples `x` (or `x_test`) and labels `y` (or `y_test`) for the
-            accuracy. Without it the inputs are random.
+        data: an .npz file of raw samples `x` (or `x_test`) and targets `y` (or `y_test`) for the
+            scores. Without it the inputs are random.
 
     Raises:
         ConfigError: the file is of another format.
@@ -105,7 +110,10 @@ def bench_file(
         format=form,
     )
     test = None if data is None else read_test(data, deployed, path)
-    return measure([model], settings, test=test, run_folder=Path.cwd(), progress=progress)
+    spec = deployed.model if deployed else None
+    return measure(
+        [model], settings, test=test, spec=spec, run_folder=Path.cwd(), progress=progress
+    )
 
 
 def thread_counts(settings: BenchSettings, cores: int) -> list[int]:
@@ -117,23 +125,25 @@ def _on_device(
     profile: DeviceSettings,
     models: Sequence[BenchModel],
     settings: BenchSettings,
-    saved: dict[str, Path],
+    scores: _Scores | None,
     progress: Progress,
 ) -> list[BenchFigures]:
     rows: list[BenchFigures] = []
-    accuracy: dict[Path, Accuracy | None] = {}
+    judged: dict[Path, Judged] = {}
     with open_device(profile) as device:
         counts = thread_counts(settings, int(device.state()["cores"]))
-        files = {name: device.push(path) for name, path in saved.items()}
-        timed_only = {name: path for name, path in files.items() if name != "labels"}
+        timed_only = {} if scores is None else {"inputs": device.push(scores.inputs)}
         total = len(counts) * len(models)
         progress.step(0, total, "benchmarks")
         for threads in counts:
             for model in models:
-                data = timed_only if model.path in accuracy else files
+                new = scores is not None and model.path not in judged
+                data = {**timed_only, "outputs": OUTPUTS} if new else timed_only
                 row = _row(device, model, threads, settings, data)
-                known = accuracy.setdefault(model.path, row.accuracy)
-                rows.append(row.model_copy(update={"accuracy": known}))
+                if scores is not None and new:
+                    judged[model.path] = scores.judge(device, row.runtime)
+                score, metrics = judged.get(model.path, (None, []))
+                rows.append(row.model_copy(update={"accuracy": score, "metrics": metrics}))
                 progress.step(len(rows), total, "benchmarks")
     return rows
 
@@ -158,7 +168,6 @@ def _row(
         peak_rss_bytes=result["peak_rss_bytes"],
         rss_growth_bytes=result["rss_growth_bytes"],
         bytes=model.path.stat().st_size,
-        accuracy=_accuracy(result),
         warnings=result["warnings"],
     )
 
@@ -174,23 +183,29 @@ def measuring_length(settings: BenchSettings) -> dict[str, float]:
     }
 
 
-def _accuracy(result: dict[str, Any]) -> Accuracy | None:
-    if "correct" not in result:
-        return None
-    correct, n = result["correct"], result["n"]
-    low, high = wilson_interval(correct, n)
-    return Accuracy(
-        value=correct / n, low=low, high=high, n=n, runtime=result["runtime"], split="test"
-    )
+class _Scores:
+    """The test data, and what a file's outputs are worth."""
+
+    def __init__(self, test: Test, spec: ModelSpec | None, folder: Path) -> None:
+        x, self.y = test
+        self.spec = spec
+        self.inputs = folder / "inputs.npy"
+        self.received = folder / OUTPUTS
+        np.save(self.inputs, np.asarray(x, np.float32), allow_pickle=False)
+
+    def judge(self, device: Device, runtime: str) -> Judged:
+        """The headline score and every metric of the outputs that the last job wrote."""
+        from edgekd.tasks import metrics
+
+        device.pull(OUTPUTS, self.received)
+        outputs = np.load(self.received, allow_pickle=False)
+        spec = self.spec or _of_classes(outputs.shape[1])
+        return metrics.judge(spec, outputs, self.y, runtime=runtime, split="test")
 
 
-def _save(test: Test | None, folder: Path) -> dict[str, Path]:
-    if test is None:
-        return {}
-    saved = {"inputs": folder / "inputs.npy", "labels": folder / "labels.npy"}
-    np.save(saved["inputs"], np.asarray(test[0], np.float32), allow_pickle=False)
-    np.save(saved["labels"], np.asarray(test[1], np.int64), allow_pickle=False)
-    return saved
+def _of_classes(count: int) -> ModelSpec:
+    anything = InputSpec(kind="row", shape=(1,), mean=(0.0,), std=(1.0,))
+    return ModelSpec(name="", input=anything, labels=tuple(map(str, range(count))))
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekd.results import BenchFigures
+from edgekd.tasks.names import is_share, title
 
 HEADER = ("model", "runtime", "threads", "p50", "p90", "memory", "size", "accuracy")
+"""The last column is called by the metric of the rows."""
 NONE = "–"
 
 
@@ -14,10 +16,11 @@ def format_bench(figures: Sequence[BenchFigures]) -> list[tuple[str, ...]]:
     """`HEADER` and a row for each measurement, without the columns that would be empty; a device
     column where there are several.
 
-    Memory is what loading and running the model added. The accuracy has its 95 % interval.
+    Memory is what loading and running the model added. The score has its 95 % interval.
     """
     several = len({row.device for row in figures}) > 1
-    rows = [(*HEADER, "device"), *((*_row(row), row.device) for row in figures)]
+    metric = next((row.accuracy.metric for row in figures if row.accuracy), "accuracy")
+    rows = [(*HEADER[:-1], title(metric), "device"), *((*_row(row), row.device) for row in figures)]
     columns = list(zip(*rows, strict=True))
     kept = [c for c in columns[:-1] if not figures or set(c[1:]) != {NONE}]
     return list(zip(*kept, *([columns[-1]] if several else []), strict=True))
@@ -64,8 +67,10 @@ def three_digits(value: float) -> str:
 
 
 def share(row: BenchFigures) -> str:
-    """The accuracy in percent with its interval, or a dash."""
+    """The score with its interval, or a dash."""
     if row.accuracy is None:
         return NONE
     a = row.accuracy
+    if not is_share(a.metric):
+        return f"{a.value:.3f} [{a.low:.3f}, {a.high:.3f}]"
     return f"{a.value:.1%} [{100 * a.low:.1f}, {100 * a.high:.1f}]"

@@ -62,7 +62,9 @@ class Require(Settings):
     """What a teacher must reach before anything is distilled from it."""
 
     accuracy: Fraction = 0.0
-    """Least accuracy on the validation set."""
+    """Least accuracy on the validation set, of classes."""
+    score: Fraction | None = None
+    """Least headline score of the task on the validation set: accuracy, macro F1 or R²."""
 
 
 class OnnxInput(Settings):
@@ -155,15 +157,22 @@ class StudentSettings(Settings):
 
 
 class KDSettings(Settings):
-    """Hinton's distillation: soft targets at a temperature (Hinton et al. 2015)."""
+    """Hinton's distillation: soft targets at a temperature (Hinton et al. 2015). Of several labels,
+    each by itself. Of a regression, the teacher says how near to the target to come."""
 
     name: Literal["kd"] = "kd"
     temperature: PositiveFloat = 4.0
     """Divides the logits of both before the softmax."""
     ce_weight: NonNegativeFloat = 0.1
-    """Weight of the cross-entropy with the labels."""
+    """Weight of the loss with the labels: cross-entropy, or the task's own."""
     kd_weight: NonNegativeFloat = 0.9
-    """Weight of T² KL(teacher ‖ student)."""
+    """Weight of T² KL(teacher ‖ student), or of a regression's loss with the teacher."""
+    regression: Literal["bounded", "mimic"] = "bounded"
+    """Of a regression: `bounded` is the squared error with the target until the student is nearer
+    to it than the teacher (Chen et al. 2017); `mimic` the squared difference from the teacher's
+    answers (Ba and Caruana 2014)."""
+    margin: NonNegativeFloat = 0.0
+    """Of `bounded`: so much nearer than the teacher, in squared standard deviations."""
 
 
 class LabelsSettings(Settings):
@@ -272,9 +281,14 @@ class BudgetSettings(Settings):
     size: Bytes | None = None
     """Largest file, such as `40 kB`."""
     accuracy: Fraction | None = None
-    """Least accuracy on the test set, measured in the deployed file's runtime."""
+    """Least accuracy on the test set, measured in the deployed file's runtime; of other tasks, the
+    least headline score: macro F1 or R²."""
     accuracy_drop: Fraction | None = None
-    """Most accuracy below the teacher on the test set, such as `1 %` (absolute)."""
+    """Most accuracy (or headline score) below the teacher on the test set, such as `1 %`
+    (absolute)."""
+    mae: PositiveFloat | None = None
+    """Largest mean absolute error of a regression on the test set, in the targets' units; of
+    several targets, the mean of theirs."""
     latency: tuple[LatencyBudget, ...] = ()
     """Limits of time; a single one may be given without a list."""
 

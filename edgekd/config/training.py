@@ -43,13 +43,16 @@ class TrainSettings(Settings):
     step_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """See `step_epochs`."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the target spread evenly over all classes."""
+    """Share of the target spread evenly over all classes; for classes only."""
+    regression_loss: Literal["mse", "smooth_l1"] = "mse"
+    """Of a regression, on standardised targets: the squared error, or smooth L1, which minds
+    outliers less."""
     clip_norm: PositiveFloat | None = 5.0
     """Gradients are scaled down to this L2 norm; `null` leaves them."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay per step of a moving average of the weights, which is then what is kept."""
     patience: PositiveInt | None = None
-    """Stop after this many epochs without a better validation accuracy."""
+    """Stop after this many epochs without a better validation score."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto` computes in bfloat16 where the processor or the GPU has it in hardware."""
     freeze_epochs: NonNegativeInt = 0

@@ -38,6 +38,14 @@ class Device(Protocol):
         """
         ...
 
+    def pull(self, name: str, to: Path) -> None:
+        """Brings a file here that a job wrote under a bare name, and removes it there.
+
+        Raises:
+            StageError: there is no such file.
+        """
+        ...
+
     def state(self) -> dict[str, Any]:
         """The machine's facts now: processor, cores, governor, load and so on."""
         ...

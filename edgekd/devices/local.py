@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,17 @@ class LocalDevice:
                 fix="measure fewer runs, or a smaller model",
             ) from error
         return read_result(answer, what, done.returncode, done.stderr.decode("utf-8", "replace"))
+
+    def pull(self, name: str, to: Path) -> None:
+        """See `Device.pull`."""
+        if self._folder is None:
+            raise StageError("The device is not connected.", where=self.name)
+        try:
+            shutil.move(Path(self._folder.name) / name, to)
+        except OSError as error:
+            raise StageError(
+                "A job left a file out that it was to write.", where=f"{name} on {self.name}"
+            ) from error
 
     def state(self) -> dict[str, Any]:
         """See `Device.state`."""

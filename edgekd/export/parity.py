@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgekd.errors import StageError
 from edgekd.results import ParityFigures
-from edgekd.spec import DeployedSpec
+from edgekd.spec import DeployedSpec, Task
 
 NEAR_TIE_STEPS = 2.0
 LEAST_WITHIN_ONE_STEP = 0.99
@@ -62,12 +62,18 @@ def quantization_step(reference: NDArray[np.floating], deployed: DeployedSpec | 
 
 
 def compare(
-    reference: NDArray[np.floating], other: NDArray[np.floating], step: float
+    reference: NDArray[np.floating],
+    other: NDArray[np.floating],
+    step: float,
+    task: Task = "classification",
 ) -> Comparison:
-    """Compares logits (N, C) of the same samples.
+    """Compares outputs (N, C) of the same samples.
 
-    A near-tie is a sample whose two best reference outputs lie within 2 steps: rounding alone may
-    turn its answer, so it does not count in `agreement`, which is 1 if there is nothing else.
+    Of classes, the answer is the largest logit; a near-tie is a sample whose two best reference
+    outputs lie within 2 steps: rounding alone may turn its answer, so it does not count in
+    `agreement`, which is 1 if there is nothing else. Of several labels, the answer is which logits
+    are above 0; a label whose reference lies within 2 steps of 0 is left out of the comparison,
+    and its sample is a near-tie. Of a regression, answers are the same within 2 steps.
 
     Raises:
         ValueError: the shapes differ, or there is no sample, or an output is not finite.
@@ -76,15 +82,12 @@ def compare(
         raise ValueError(f"logits of shapes {reference.shape} and {other.shape}")
     if not (np.isfinite(reference).all() and np.isfinite(other).all()):
         raise ValueError("logits that are not finite")
-    best = np.sort(reference.astype(np.float64), axis=1)
-    gap = best[:, -1] - best[:, -2] if reference.shape[1] > 1 else np.full(len(best), np.inf)
-    clear = gap > NEAR_TIE_STEPS * step * (1 + ROUNDING)
-    same = reference.argmax(1) == other.argmax(1)
     steps = np.abs(reference.astype(np.float64) - other) / step
+    near, clear, same = _answers(task, reference.astype(np.float64), other, step, steps)
     wrong = np.flatnonzero(clear & ~same)
     return Comparison(
         agreement=float(same[clear].mean()) if clear.any() else 1.0,
-        near_ties=int((~clear).sum()),
+        near_ties=int(near.sum()),
         max_steps=float(steps.max()),
         within_one_step=float((steps <= 1 + ROUNDING).mean()),
         n=len(reference),
@@ -92,6 +95,28 @@ def compare(
         disagreeing=int(wrong[0]) if len(wrong) else None,
         farthest=int(steps.max(1).argmax()),
     )
+
+
+def _answers(
+    task: Task,
+    reference: NDArray[np.float64],
+    other: NDArray[np.floating],
+    step: float,
+    steps: NDArray[np.float64],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Per sample: whether it is a near-tie, whether it counts, whether the answers are the same."""
+    close = NEAR_TIE_STEPS * (1 + ROUNDING)
+    if task == "regression":
+        every = np.ones(len(reference), bool)
+        return ~every, every, (steps <= close).all(1)
+    if task == "multilabel":
+        clear = np.abs(reference) > close * step
+        same = ((reference > 0) == (other > 0)) | ~clear
+        return ~clear.all(1), clear.any(1), same.all(1)
+    best = np.sort(reference, axis=1)
+    gap = best[:, -1] - best[:, -2] if best.shape[1] > 1 else np.full(len(best), np.inf)
+    near = gap <= close * step
+    return near, ~near, reference.argmax(1) == other.argmax(1)
 
 
 def check(comparison: Comparison, *, pair: str, precision: str) -> None:

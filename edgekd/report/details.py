@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.spec import Task
 from edgekd.train.history import EpochRecord
 
 
@@ -19,7 +20,14 @@ class Details:
     confusion: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     """Answers of "teacher" and "student" on the test set, (C, C): row true class, column answer."""
     labels: tuple[str, ...] = ()
-    """Names of the C classes; numbers where this is empty."""
+    """Names of the C classes, labels or targets; numbers where this is empty."""
+    task: Task = "classification"
+    """What the answers are."""
+    answers: dict[str, NDArray[np.floating]] = field(default_factory=dict)
+    """Of "teacher" and "student" on the test set, (N, C): logits of several labels, or numbers in
+    raw units."""
+    targets: NDArray[np.floating] | None = None
+    """The truth, (N, C), where there are `answers`."""
     warnings: list[str] = field(default_factory=list)
     """What the user should know beyond the warnings of stages and benchmarks."""
     samples: dict[str, int] = field(default_factory=dict)

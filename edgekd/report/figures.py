@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from edgekd.report import units
 from edgekd.results import Accuracy, BenchFigures, BudgetFigures, ModelFigures, Summary
+from edgekd.spec import HEADLINE
+from edgekd.tasks import names
 
 TEACHER = "teacher"
 TITLES = {
@@ -101,6 +103,12 @@ def accuracy_of(summary: Summary, model: ModelFigures) -> Accuracy | None:
     return model.validation
 
 
+def metric_of(summary: Summary) -> str:
+    """The headline score of the run's task, such as "accuracy"."""
+    found = (accuracy_of(summary, model) for model in first_seed(summary))
+    return next((accuracy.metric for accuracy in found if accuracy is not None), "accuracy")
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The teacher and the final model, with measurements that may be compared."""
@@ -150,7 +158,7 @@ def headline(summary: Summary) -> str:
     final, teacher = both.final, both.teacher
     parts = [f"{units.about(final.parameters)} parameters"]
     if both.final_accuracy:
-        parts.append(units.percent(both.final_accuracy.value))
+        parts.append(_score(both.final_accuracy))
     parts.append(units.size(final.bytes))
     if teacher is None:
         if both.final_bench:
@@ -158,7 +166,7 @@ def headline(summary: Summary) -> str:
         return "; ".join(parts)
     before = [f"{units.about(teacher.parameters)} parameters"]
     if both.final_accuracy:
-        before.append(units.percent(both.teacher_accuracy.value if both.teacher_accuracy else None))
+        before.append(_score(both.teacher_accuracy) if both.teacher_accuracy else units.NONE)
     before.append(units.size(teacher.bytes))
     parts[0] = units.about(final.parameters)
     arrows = [f"{a} → {b}" for a, b in zip(before, parts, strict=True)]
@@ -171,9 +179,15 @@ def headline(summary: Summary) -> str:
     return "; ".join(arrows)
 
 
+def _score(accuracy: Accuracy) -> str:
+    """A score in a sentence: an accuracy goes without saying, others with their name."""
+    text = units.score(accuracy.value, accuracy.metric)
+    return text if accuracy.metric == "accuracy" else f"{names.title(accuracy.metric)} {text}"
+
+
 def relation(budget: BudgetFigures) -> str:
     """Whether the limit is an upper (≤) or a lower (≥) one, as its verdict tells."""
     above = budget.value > budget.limit
     if budget.value == budget.limit:
-        return "≤" if "accuracy" not in budget.name or "drop" in budget.name else "≥"
+        return "≥" if budget.name in map(names.title, HEADLINE.values()) else "≤"
     return "≥" if above == budget.ok else "≤"

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from edgekd.progress import Progress
 from edgekd.report import units
+from edgekd.tasks import names
 
 
 @dataclass
@@ -82,12 +83,19 @@ class LiveProgress(Progress):
         self._console.print(line)
 
     def epoch(
-        self, epoch: int, epochs: int, *, loss: float, accuracy: float, seconds: float
+        self,
+        epoch: int,
+        epochs: int,
+        *,
+        loss: float,
+        accuracy: float,
+        seconds: float,
+        metric: str = "accuracy",
     ) -> None:
         self._advance(epoch, epochs, "epochs")
         if self._work is not None:
-            share = units.percent(accuracy)
-            self._work.figures = f"loss {units.significant(loss)}  accuracy {share}"
+            score = f"{names.title(metric)} {units.score(accuracy, metric)}"
+            self._work.figures = f"loss {units.significant(loss)}  {score}"
 
     def step(self, done: int, total: int, what: str) -> None:
         self._advance(done, total, what)

@@ -8,8 +8,10 @@ from typing import Any
 
 from edgekd.report import confusion, figures, tables, units
 from edgekd.report.details import Details
+from edgekd.report.metric_rows import metric_table
 from edgekd.results import Summary
 from edgekd.store import write_atomic
+from edgekd.tasks import names
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE = "template.html.j2"
@@ -44,6 +46,9 @@ def render(summary: Summary, details: Details) -> str:
         us=units.microseconds,
         percent=units.percent,
         interval=lambda it: units.interval(it.low, it.high),
+        score=units.score,
+        score_range=units.score_range,
+        metric=units.metric,
         points=units.points,
         duration=units.duration,
         short=units.short,
@@ -65,6 +70,7 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
     lost: list[confusion.Recall] | None = None
     if teacher is not None and student is not None:
         lost = confusion.lost_most(teacher, student, details.labels)
+    metric = figures.metric_of(summary)
     return {
         "summary": summary,
         "details": details,
@@ -77,7 +83,7 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
         "scale": tables.scale(stages),
         "final": both.final if both else None,
         "final_bench": both.final_bench if both else None,
-        "curves": _curves(details),
+        "curves": _curves(details, metric),
         "trade_offs": _trade_offs(summary),
         "confusions": {
             name: confusion.draw(matrix, details.labels)
@@ -85,6 +91,11 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
             if matrix is not None
         },
         "lost": lost,
+        "metric": metric,
+        "metric_title": names.title(metric),
+        "metrics": metric_table(summary),
+        "label_rows": _label_rows(details),
+        "scatters": _scatters(details),
         "bench": _bench(summary),
         "runtimes": figures.RUNTIMES,
         "warnings": all_warnings(summary, details),
@@ -100,10 +111,26 @@ def all_warnings(summary: Summary, details: Details) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def _curves(details: Details) -> list[Any]:
+def _curves(details: Details, metric: str) -> list[Any]:
     from edgekd.report.plots import training_curves
 
-    return training_curves(details.histories)
+    return training_curves(details.histories, metric)
+
+
+def _label_rows(details: Details) -> list[Any]:
+    from edgekd.report.answers import label_rows
+
+    if details.task != "multilabel" or details.targets is None or "student" not in details.answers:
+        return []
+    return label_rows(details.answers, details.targets, details.labels)
+
+
+def _scatters(details: Details) -> list[Any]:
+    from edgekd.report.answers import scatters
+
+    if details.task != "regression" or details.targets is None:
+        return []
+    return scatters(details.answers, details.targets, details.labels)
 
 
 def _bench(summary: Summary) -> list[dict[str, Any]]:
@@ -125,6 +152,8 @@ def _trade_offs(summary: Summary) -> list[Mapping[str, Any]]:
     exported = [(m, a) for m, a in models if m.format != "torch"]
     by_path = {model.path: (model, accuracy) for model, accuracy in exported}
     plots = []
+    score = names.title(figures.metric_of(summary))
+    score = score[:1].upper() + score[1:]
     for index, device in enumerate(dict.fromkeys(bench.device for bench in summary.bench)):
         there = [bench for bench in summary.bench if bench.device == device]
         threads = min(bench.threads for bench in there)
@@ -140,7 +169,7 @@ def _trade_offs(summary: Summary) -> list[Mapping[str, Any]]:
             word = "thread" if threads == 1 else "threads"
             cost = f"median latency on {device}, {threads} {word}"
             svg = trade_off(points, f"latency-{index}", cost, "us")
-            plots.append({"title": f"Accuracy against latency on {device}", "svg": svg})
+            plots.append({"title": f"{score} against latency on {device}", "svg": svg})
     points = [
         Point(m.stage, figures.FORMATS.get(m.format, m.format), m.bytes, a, m.parameters)
         for m, a in exported or models
@@ -148,5 +177,5 @@ def _trade_offs(summary: Summary) -> list[Mapping[str, Any]]:
     ]
     if points:
         svg = trade_off(points, "size", "size of the file", "bytes")
-        plots.append({"title": "Accuracy against size", "svg": svg})
+        plots.append({"title": f"{score} against size", "svg": svg})
     return plots

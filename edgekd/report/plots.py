@@ -13,6 +13,7 @@ from edgekd.report.figures import base, title
 from edgekd.report.marks import Mark, label_marks
 from edgekd.report.svg import COLOURS, new_figure, style, to_svg
 from edgekd.results import Accuracy
+from edgekd.tasks import names
 from edgekd.train.history import EpochRecord
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ def colour(stage: str) -> str:
     return COLOURS.get(base(stage), COLOURS["ink"])
 
 
-def training_curves(histories: dict[str, list[EpochRecord]]) -> list[Markup]:
-    """One small plot a stage: validation accuracy over training loss; one line a seed.
+def training_curves(
+    histories: dict[str, list[EpochRecord]], metric: str = "accuracy"
+) -> list[Markup]:
+    """One small plot a stage: validation score over training loss; one line a seed.
 
-    All share the accuracy axis. It starts where the slowest training is after half of its
+    All share the score's axis. It starts where the slowest training is after half of its
     epochs, as from 0 the end, where stages differ by a point, would be a flat line.
     """
     stages: dict[str, list[list[EpochRecord]]] = {}
@@ -44,18 +47,26 @@ def training_curves(histories: dict[str, list[EpochRecord]]) -> list[Markup]:
         for history in runs
         for record in history[len(history) // 2 :]
     ]
-    low = max(0.0, min(settled) - 0.01)
+    low = max(0.0, min(settled) - 0.01) if max(settled) > 0 else min(settled) - 0.01
     best = (
         max(r.validation_accuracy for h in stages.get("teacher", []) for r in h)
         if ("teacher" in stages)
         else None
     )
-    return [_curves(stage, runs, low, best) for stage, runs in stages.items()]
+    return [_curves(stage, runs, low, best, metric) for stage, runs in stages.items()]
 
 
-def _curves(stage: str, runs: list[list[EpochRecord]], low: float, teacher: float | None) -> Markup:
+def score_scale(metric: str) -> tuple[float, str]:
+    """What a score is drawn times, and what stands behind it on the axis."""
+    return (100.0, " %") if names.is_share(metric) else (1.0, "")
+
+
+def _curves(
+    stage: str, runs: list[list[EpochRecord]], low: float, teacher: float | None, metric: str
+) -> Markup:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+    factor, sign = score_scale(metric)
     with style():
         figure = new_figure(300, 280)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -63,20 +74,20 @@ def _curves(stage: str, runs: list[list[EpochRecord]], low: float, teacher: floa
             epochs = [record.epoch for record in history]
             look = {"color": colour(stage), "alpha": 1.0 if index == 0 else 0.4}
             marker = "o" if len(epochs) == 1 else ""
-            values = [100 * record.validation_accuracy for record in history]
+            values = [factor * record.validation_accuracy for record in history]
             upper.plot(epochs, values, marker=marker, **look)
             lower.plot(epochs, [record.loss for record in history], marker=marker, **look)
-        top = 100 + 4 * (1 - low)
+        top = factor * (1 + 0.04 * (1 - low))
         if teacher is not None and stage != "teacher":
             upper.axhline(
-                100 * teacher, color=colour("teacher"), linewidth=1.2, linestyle=(0, (4, 3))
+                factor * teacher, color=colour("teacher"), linewidth=1.2, linestyle=(0, (4, 3))
             )
         upper.set_xlim(1, max(2, *(history[-1].epoch for history in runs)))
-        upper.set_ylim(100 * low, top)
+        upper.set_ylim(factor * low, top)
         upper.set_title(title(stage))
-        upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        upper.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{sign}"))
         upper.yaxis.set_major_locator(MaxNLocator(4))
-        upper.set_ylabel("accuracy")
+        upper.set_ylabel(names.title(metric))
         lower.set_ylim(bottom=0)
         lower.set_ylabel("loss")
         lower.set_xlabel("epoch")
@@ -85,8 +96,9 @@ def _curves(stage: str, runs: list[list[EpochRecord]], low: float, teacher: floa
         figure.align_ylabels()
         last = runs[0][-1]
         label = (
-            f"{title(stage)}: {len(runs[0])} epochs, validation accuracy ends at "
-            f"{units.percent(last.validation_accuracy)}, loss at {units.significant(last.loss)}"
+            f"{title(stage)}: {len(runs[0])} epochs, validation {names.title(metric)} ends at "
+            f"{units.score(last.validation_accuracy, metric)}, "
+            f"loss at {units.significant(last.loss)}"
         )
         return to_svg(figure, f"curves-{_slug(stage)}", label)
 
@@ -116,6 +128,8 @@ def trade_off(points: list[Point], name: str, cost: str, unit: str) -> Markup:
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+    metric = points[0].accuracy.metric
+    factor, sign = score_scale(metric)
     with style():
         figure = new_figure(400, 315)
         axes = figure.subplots()
@@ -127,24 +141,25 @@ def trade_off(points: list[Point], name: str, cost: str, unit: str) -> Markup:
         costs = [point.cost for point in points]
         reach = max(1.6, (max(costs) / min(costs)) ** 0.18)
         axes.set_xlim(min(costs) / reach, max(costs) * reach)
-        lows = [100 * point.accuracy.low for point in points]
-        room = max(1.0, 100 - min(lows)) * 0.12
-        axes.set_ylim(min(lows) - room, 100 + room)
+        lows = [factor * point.accuracy.low for point in points]
+        room = max(0.01 * factor, factor - min(lows)) * 0.12
+        axes.set_ylim(min(lows) - room, factor + room)
         axes.xaxis.set_major_locator(LogLocator(subs=_subs(costs), numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: units.quantity(x, unit)))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{sign}"))
         axes.set_xlabel(cost)
-        axes.set_ylabel("accuracy")
+        axes.set_ylabel(names.title(metric))
         _legend(axes, kinds)
         label_marks(axes, [_mark(point, heaviest) for point in points])
         spoken = "; ".join(
             f"{title(p.stage)} {p.kind} {units.quantity(p.cost, unit)} "
-            f"{units.percent(p.accuracy.value)}"
+            f"{units.score(p.accuracy.value, metric)}"
             for p in points
         )
-        return to_svg(figure, name, f"Accuracy against {cost}: {spoken}")
+        score = names.title(metric)
+        return to_svg(figure, name, f"{score[:1].upper() + score[1:]} against {cost}: {spoken}")
 
 
 def _radius(weight: float, heaviest: float) -> float:
@@ -152,8 +167,9 @@ def _radius(weight: float, heaviest: float) -> float:
 
 
 def _bubble(axes: Axes, point: Point, marker: str, heaviest: float) -> None:
-    y = 100 * point.accuracy.value
-    below, above = y - 100 * point.accuracy.low, 100 * point.accuracy.high - y
+    factor, _ = score_scale(point.accuracy.metric)
+    y = factor * point.accuracy.value
+    below, above = y - factor * point.accuracy.low, factor * point.accuracy.high - y
     axes.errorbar(
         point.cost,
         y,
@@ -178,13 +194,14 @@ def _bubble(axes: Axes, point: Point, marker: str, heaviest: float) -> None:
 
 
 def _mark(point: Point, heaviest: float) -> Mark:
+    factor, _ = score_scale(point.accuracy.metric)
     return Mark(
         text=title(point.stage),
         colour=colour(point.stage),
         x=point.cost,
-        y=100 * point.accuracy.value,
-        low=100 * point.accuracy.low,
-        high=100 * point.accuracy.high,
+        y=factor * point.accuracy.value,
+        low=factor * point.accuracy.low,
+        high=factor * point.accuracy.high,
         radius=_radius(point.weight, heaviest),
     )
 

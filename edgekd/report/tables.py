@@ -20,6 +20,7 @@ from edgekd.report.figures import (
     title,
 )
 from edgekd.results import Accuracy, BenchFigures, ModelFigures, Summary
+from edgekd.tasks import names
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,12 @@ def cards(summary: Summary) -> list[Card]:
     if both.final_accuracy:
         after, before = both.final_accuracy, both.teacher_accuracy
         difference = after.value - before.value if before else 0.0
-        change = f"{units.points(difference)} points" if before else ""
-        shown = units.percent(before.value) if before else ""
-        card = Card("Accuracy", shown, units.percent(after.value), change, difference > -0.01)
+        metric = after.metric
+        change = units.score_change(difference, metric) if before else ""
+        shown = units.score(before.value, metric) if before else ""
+        name = names.title(metric)
+        value = units.score(after.value, metric)
+        card = Card(name[:1].upper() + name[1:], shown, value, change, difference > -0.01)
         found.insert(0, card)
     if both.final_bench:
         before = both.teacher_bench.latency_us.p50 if both.teacher_bench else None
@@ -123,7 +127,7 @@ def _row(summary: Summary, model: ModelFigures) -> ModelRow:
         kind=f"{FORMATS.get(model.format, model.format)}, {model.precision}",
         path=model.path,
         accuracy=accuracy,
-        difference=units.points(accuracy.value - reference.value)
+        difference=units.score_difference(accuracy.value - reference.value, accuracy.metric)
         if accuracy and reference and not is_teacher
         else "",
         parameters=_against(

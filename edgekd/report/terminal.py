@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 from edgekd.progress import Progress
 from edgekd.report import figures, units
 from edgekd.results import Summary
+from edgekd.tasks import names
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -46,12 +47,19 @@ class PlainProgress(Progress):
         self._print(f"{stage} {how}{': ' if note else ''}{note}")
 
     def epoch(
-        self, epoch: int, epochs: int, *, loss: float, accuracy: float, seconds: float
+        self,
+        epoch: int,
+        epochs: int,
+        *,
+        loss: float,
+        accuracy: float,
+        seconds: float,
+        metric: str = "accuracy",
     ) -> None:
         if self._due():
             loss_text = units.significant(loss)
-            share = units.percent(accuracy)
-            self._print(f"  epoch {epoch}/{epochs}  loss {loss_text}  accuracy {share}")
+            score = f"{names.title(metric)} {units.score(accuracy, metric)}"
+            self._print(f"  epoch {epoch}/{epochs}  loss {loss_text}  {score}")
 
     def step(self, done: int, total: int, what: str) -> None:
         if self._due():
@@ -122,9 +130,11 @@ def _rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
     old, new = both.teacher_accuracy, both.final_accuracy
     rows = []
     if new is not None:
-        interval = f"{units.percent(new.value)} ({100 * new.low:.1f} to {100 * new.high:.1f})"
-        change = f"{units.points(new.value - old.value)} points" if old else ""
-        rows.append((f"{new.split} accuracy", units.percent(old and old.value), interval, change))
+        metric = new.metric
+        interval = f"{units.score(new.value, metric)} ({units.score_range(new, unit=False)})"
+        change = units.score_change(new.value - old.value, metric) if old else ""
+        before = units.score(old.value, metric) if old else units.NONE
+        rows.append((f"{new.split} {names.title(metric)}", before, interval, change))
     rows.append(
         (
             "parameters",

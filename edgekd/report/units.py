@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import re
 
+from edgekd.results import Accuracy, MetricFigures
+from edgekd.tasks import names
+
 NONE = "–"
 """Stands for a figure that does not exist."""
 
@@ -86,6 +89,41 @@ def points(difference: float) -> str:
     return "±0.0" if float(text) == 0 else text.replace("-", "−")
 
 
+def score(value: float | None, metric: str, digits: int = 1) -> str:
+    """A headline score or another metric: `98.6 %`, and of R² or an AUC `0.986`."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return names.shown(value, metric, digits).replace("-", "−")
+
+
+def score_range(figure: Accuracy | MetricFigures, *, unit: bool = True) -> str:
+    """A score's interval: `97.2 to 99.6 %`, `0.912 to 0.951`; raw ones as in `raw`."""
+    metric = figure.metric if isinstance(figure, Accuracy) else figure.name
+    if isinstance(figure, MetricFigures) and figure.unit == "raw":
+        return f"{significant(figure.low)} to {significant(figure.high)}"
+    if not names.is_share(metric):
+        return f"{score(figure.low, metric)} to {score(figure.high, metric)}"
+    return f"{100 * figure.low:.1f} to {100 * figure.high:.1f}{' %' if unit else ''}"
+
+
+def score_difference(difference: float, metric: str) -> str:
+    """A difference of scores with its sign: `−0.3` points, or of R² `−0.012`."""
+    if names.is_share(metric):
+        return points(difference)
+    text = f"{difference:+.3f}"
+    return "±0.000" if float(text) == 0 else text.replace("-", "−")
+
+
+def score_change(difference: float, metric: str) -> str:
+    """The same with its unit: `−0.3 points`, `−0.012`."""
+    return score_difference(difference, metric) + (" points" if names.is_share(metric) else "")
+
+
+def metric(figure: MetricFigures) -> str:
+    """A metric's value: a share in percent, a number in the targets' units in three digits."""
+    return significant(figure.value) if figure.unit == "raw" else score(figure.value, figure.name)
+
+
 def ratio(value: float, reference: float, less: str, more: str) -> str:
     """How `value` stands to `reference`: `45× fewer`; empty where there is no ratio.
 
@@ -112,7 +150,7 @@ def _trim(text: str) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number in its unit (bytes, fraction or us), short where it is round: `40 kB`."""
+    """A number in its unit (see `BudgetFigures.unit`), short where it is round: `40 kB`."""
     return _trim(_quantity(value, unit))
 
 
@@ -123,11 +161,17 @@ def _quantity(value: float, unit: str) -> str:
         return microseconds(value)
     if unit == "fraction":
         return percent(value, 2)
-    return f"{significant(value)} {unit}"
+    if unit == "score":
+        return significant(value)
+    return significant(value) if unit == "raw" else f"{significant(value)} {unit}"
 
 
 def seed_figure(value: float, name: str) -> str:
-    """A figure over seeds, in the unit that its name tells: accuracy, size or latency."""
+    """A figure over seeds, in the unit that its name tells: a score, a size or a latency."""
+    metric = next((m for m, t in names.TITLES.items() if name.startswith(f"test {t} of")), None)
+    if metric is not None:
+        raw = metric in ("mae", "rmse")
+        return significant(value) if raw else score(value, metric, 2)
     if "accuracy" in name:
         return percent(value, 2)
     if "size" in name or "bytes" in name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,19 @@ from numpy.typing import NDArray
 from edgekd.errors import EdgekdError
 from edgekd.runtimes.inputs import read_samples
 from edgekd.runtimes.loaded import load
+from edgekd.spec import ModelSpec, Task
+
+THRESHOLD = 0.5
+"""A label of several applies where its probability is above this: its logit is above 0."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to one sample. Probabilities are the softmax of the logits."""
+    """The answer to one sample.
+
+    Of classes, probabilities are the softmax of the logits. Of several labels, they are sigmoids,
+    and `top` has all that are above 0.5. Of a regression there are none: `values` has the numbers.
+    """
 
     file: Path
     row: int
@@ -24,12 +32,21 @@ class Prediction:
     samples: int
     """Samples of the file."""
     label: str
+    """The most probable one, also where no label is above 0.5; "" of a regression."""
     probability: float
+    """Of `label`; NaN of a regression."""
     top: tuple[tuple[str, float], ...]
     """The most probable labels with their probabilities, best first."""
+    task: Task = "classification"
+    values: tuple[tuple[str, float], ...] = ()
+    """A regression's targets with their answers, in raw units."""
 
     def __str__(self) -> str:
         place = f"{self.file}[{self.row}]" if self.samples > 1 else str(self.file)
+        if self.task == "regression":
+            return f"{place}: " + ", ".join(f"{name} {value:.6g}" for name, value in self.values)
+        if not self.top:
+            return f"{place}: no label ({self.label} {self.probability:.1%})"
         answers = ", ".join(f"{label} {probability:.1%}" for label, probability in self.top)
         return f"{place}: {answers}"
 
@@ -40,7 +57,7 @@ def predict(path: Path, files: Sequence[Path], top: int = 3, threads: int = 1) -
     Args:
         path: an .onnx or .tflite file that edgekd exported.
         files: pictures, .npy arrays or .csv rows; see `read_samples`.
-        top: answers to keep of each sample.
+        top: answers to keep of each sample; of several labels, those above 0.5 are kept.
 
     Raises:
         EdgekdError: the model cannot be loaded, or does not tell how its input is made.
@@ -58,18 +75,41 @@ def predict(path: Path, files: Sequence[Path], top: int = 3, threads: int = 1) -
     read = [(file, read_samples(file, spec.input)) for file in files]
     found = []
     for file, raw in read:
-        rows = softmax(runtime.run(spec.input.normalise(raw)))
+        rows = runtime.run(spec.input.normalise(raw))
         if rows.shape[1:] != (len(spec.labels),):
             raise EdgekdError(
                 f"The model gives {rows.shape[-1]} answers for {len(spec.labels)} labels.",
                 where=str(path),
                 fix="export it again with edgekd",
             )
-        for row, probabilities in enumerate(rows):
-            best = np.argsort(-probabilities, kind="stable")[:top]
-            answers = tuple((spec.labels[i], float(probabilities[i])) for i in best)
-            found.append(Prediction(file, row, len(rows), *answers[0], answers))
+        answered = _answer(spec, rows, top)
+        found += [Prediction(file, row, len(rows), *a) for row, a in enumerate(answered)]
     return found
+
+
+Answers = tuple[tuple[str, float], ...]
+
+
+def _answer(
+    spec: ModelSpec, outputs: NDArray[np.float32], top: int
+) -> Iterator[tuple[str, float, Answers, Task, Answers]]:
+    """The fields of a `Prediction` after the first three, for each of the outputs (B, C)."""
+    if spec.task == "regression":
+        for numbers in spec.raw_targets(outputs):
+            values = tuple(zip(spec.labels, map(float, numbers), strict=True))
+            yield "", float("nan"), (), spec.task, values
+        return
+    several = spec.task == "multilabel"
+    for row in sigmoid(outputs) if several else softmax(outputs):
+        order = np.argsort(-row, kind="stable")
+        best = tuple((spec.labels[i], float(row[i])) for i in order)
+        kept = tuple(a for a in best if a[1] > THRESHOLD) if several else best[:top]
+        yield *best[0], kept, spec.task, ()
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probability of each label by itself, as (B, L)."""
+    return 0.5 * (1 + np.tanh(logits.astype(np.float64) / 2))
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

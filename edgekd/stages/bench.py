@@ -48,6 +48,7 @@ def run(job: Job[BenchStage]) -> Made:
         models,
         job.settings.bench,
         test=(data.spec.normalise(data.test.x), data.test.y),
+        spec=data.model_spec(""),
         run_folder=_run_folder(job),
         progress=job.progress,
     )

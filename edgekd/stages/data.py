@@ -35,5 +35,9 @@ def run(job: Job[DataStage]) -> Made:
     data = load_source(job.settings.data, job.base)
     save(data, job.out)
     sizes = " + ".join(str(len(split.y)) for split in (data.train, data.validation, data.test))
-    note = f"{data.classes} classes, {sizes} samples (train + validation + test)"
+    word = {"multilabel": "label", "regression": "target"}.get(data.task, "class")
+    ending = "" if data.classes == 1 else "es" if word == "class" else "s"
+    note = f"{data.classes} {word}{ending}, {sizes} samples (train + validation + test)"
+    if data.task != "classification":
+        note = f"{data.task}, {note}"
     return Made(note=note, warnings=list(data.warnings))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from edgekd.spec import DeployedSpec, ModelSpec
+    from edgekd.spec import DeployedSpec, ModelSpec, Task
 
 
 class ExportStage(Settings):
@@ -97,7 +97,7 @@ def _export(job: Job[ExportStage]) -> Made:
                 )
             )
         step = quantization_step(outputs["torch"], int8)
-        parity += _compare(job, variant.precision, outputs, step)
+        parity += _compare(job, variant.precision, outputs, step, data.task)
     least = min(row.agreement for row in parity)
     files = f"{len(models)} files" if len(models) > 1 else "1 file"
     return Made(note=f"{files}, runtimes agree on {least:.2%}", models=models, parity=parity)
@@ -152,6 +152,7 @@ def _compare(
     precision: str,
     outputs: dict[str, NDArray[np.float32]],
     step: float,
+    task: Task,
 ) -> list[ParityFigures]:
     """Every pair of outputs, and an error if one of them disagrees."""
     from itertools import combinations
@@ -162,7 +163,7 @@ def _compare(
     rows = []
     for (name, left), (other, right) in combinations(outputs.items(), 2):
         pair = f"{name}/{other}"
-        comparison = compare(left, right, step)
+        comparison = compare(left, right, step, task)
         check(comparison, pair=f"{settings.role}: {pair}", precision=precision)
         rows.append(
             comparison.figures(stage=settings.role, seed=job.seed, precision=precision, pair=pair)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from edgekd.stages.base import CHECKPOINT, Job
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgekd.data.dataset import Dataset
+    from edgekd.data.dataset import Dataset, Split
 
 TEST_LOGITS = "test_logits.npy"
 WEIGHTS = "model.safetensors"
@@ -45,12 +46,13 @@ def train_network(
     )
     history = fit(
         model,
-        data.train,
-        data.validation,
+        _as_trained(data.train, data),
+        _as_trained(data.validation, data),
         data.spec,
         settings,
-        make_objective(method, settings.label_smoothing),
+        make_objective(method, settings.label_smoothing, data.task, settings.regression_loss),
         seed=job.seed,
+        task=data.task,
         augment=augment,
         teacher_logits=logits,
         checkpoint=job.out / CHECKPOINT,
@@ -58,6 +60,19 @@ def train_network(
         progress=job.progress,
     )
     history.save(job.out)
+
+
+def _as_trained(split: Split, data: Dataset) -> Split:
+    """A split with the targets that the network is trained on: a regression's are standardised."""
+    if data.task != "regression":
+        return split
+    import numpy as np
+    import torch
+
+    from edgekd.tasks.losses import standardised
+
+    y = standardised(torch.from_numpy(np.array(split.y)), data.target_mean, data.target_std)
+    return replace(split, y=y.numpy())
 
 
 def judge(
@@ -70,14 +85,17 @@ def judge(
     parameters: int,
     macs: int,
 ) -> ModelFigures:
-    """Accuracy of a torch network on validation and test; keeps the test logits for the report."""
+    """Scores of a torch network on validation and test; keeps the test logits for the report."""
     import numpy as np
 
-    from edgekd.train.evaluate import accuracy, predict_logits
+    from edgekd.tasks import metrics
+    from edgekd.train.evaluate import predict_logits
 
+    spec = data.model_spec("")
     test = predict_logits(model, data.test, data.spec)
     validation = predict_logits(model, data.validation, data.spec)
     np.save(job.out / TEST_LOGITS, test.numpy(), allow_pickle=False)
+    found, every = metrics.judge(spec, test.numpy(), data.test.y, runtime="torch", split="test")
     return ModelFigures(
         stage=job.node.partition("@")[0],
         seed=job.seed,
@@ -87,8 +105,11 @@ def judge(
         bytes=(job.out / weights).stat().st_size,
         parameters=parameters,
         macs=macs,
-        accuracy=accuracy(test, data.test.y, runtime="torch", split="test"),
-        validation=accuracy(validation, data.validation.y, runtime="torch", split="validation"),
+        accuracy=found,
+        validation=metrics.score(
+            spec, validation.numpy(), data.validation.y, runtime="torch", split="validation"
+        ),
+        metrics=every,
     )
 
 
@@ -117,8 +138,14 @@ def save_and_judge(
 
 def note(figures: ModelFigures) -> str:
     """A network's result in a few words."""
-    validation = figures.validation.value if figures.validation else float("nan")
-    return f"{validation:.1%} validation, {figures.parameters:,} parameters"
+    from edgekd.tasks.names import shown, title
+
+    validation = figures.validation
+    if validation is None:
+        return f"{figures.parameters:,} parameters"
+    score = shown(validation.value, validation.metric)
+    name = "" if validation.metric == "accuracy" else f"{title(validation.metric)} "
+    return f"{name}{score} validation, {figures.parameters:,} parameters"
 
 
 def fresh_torch_seed(seed: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekd.config.pipeline import Pipeline
 from edgekd.keys import code_key
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edgekd.data.dataset import Dataset
     from edgekd.report.details import Details
 
 REPORT = "report.html"
@@ -62,15 +63,13 @@ def details(summary: Summary, run_folder: Path) -> Details:
     }
     data = load(folders["data"])
     networks = _networks(summary)
-    confusion = {
-        role: _confusion(run_folder / stage.folder, data.test.y, data.classes)
-        for role, stage in networks.items()
-    }
+    outputs = {role: _outputs(run_folder / stage.folder) for role, stage in networks.items()}
     settings = summary.settings
     return Details(
         histories=histories,
-        confusion=confusion,
+        **_answers(data, outputs),
         labels=data.labels,
+        task=data.task,
         samples={name: len(split.y) for name, split in data.splits.items()},
         networks=_described(Pipeline.model_validate(settings)),
     )
@@ -88,14 +87,31 @@ def _networks(summary: Summary) -> dict[str, StageFigures]:
     return found
 
 
-def _confusion(folder: Path, y: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+def _outputs(folder: Path) -> NDArray[np.floating]:
     import numpy as np
+
+    return np.load(folder / TEST_LOGITS, allow_pickle=False)
+
+
+def _answers(data: Dataset, outputs: dict[str, NDArray[np.floating]]) -> dict[str, Any]:
+    """The fields of `Details` that show what teacher and student answered."""
+    import numpy as np
+
+    if data.task in ("multilabel", "regression"):
+        if data.task == "regression":
+            spec = data.model_spec("")
+            outputs = {role: spec.raw_targets(found) for role, found in outputs.items()}
+        return {"answers": outputs, "targets": np.asarray(data.test.y)}
     import torch
 
     from edgekd.train.evaluate import confusion_matrix
 
-    logits = torch.from_numpy(np.load(folder / TEST_LOGITS, allow_pickle=False))
-    return confusion_matrix(logits, y, classes)
+    return {
+        "confusion": {
+            role: confusion_matrix(torch.from_numpy(found), data.test.y, data.classes)
+            for role, found in outputs.items()
+        }
+    }
 
 
 def _described(pipeline: Pipeline) -> dict[str, str]:

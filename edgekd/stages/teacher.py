@@ -79,13 +79,22 @@ def check_gate(require: Require, validation: Accuracy, node: str) -> None:
     Raises:
         StageError: the teacher is not good enough to learn from.
     """
-    if validation.value >= require.accuracy:
+    from edgekd.tasks.names import shown, title
+
+    least = max(require.accuracy, require.score or 0.0)
+    if validation.value >= least or (not require.accuracy and require.score is None):
         return
-    missing = math.ceil((require.accuracy - validation.value) * validation.n)
+    metric = validation.metric
+    name = "" if metric == "accuracy" else f"a {title(metric)} of "
+    where = f"{node}: {validation.n} validation samples"
+    if metric == "accuracy":
+        missing = math.ceil((least - validation.value) * validation.n)
+        where = f"{node}: {missing} more of {validation.n} samples would have to be right"
+    field = "accuracy" if require.score is None else "score"
     raise StageError(
-        f"The teacher reaches {validation.value:.2%} on validation, and the pipeline requires "
-        f"{require.accuracy:.2%}.",
-        where=f"{node}: {missing} more of {validation.n} samples would have to be right",
+        f"The teacher reaches {name}{shown(validation.value, metric, 2)} on validation, and the "
+        f"pipeline requires {shown(least, metric, 2)}.",
+        where=where,
         fix="train it longer (teacher.train.epochs), take a larger one (teacher.model), check the "
-        "labels' order, or lower teacher.require.accuracy. The teacher is kept.",
+        f"labels' order, or lower teacher.require.{field}. The teacher is kept.",
     )

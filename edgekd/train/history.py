@@ -20,9 +20,10 @@ class EpochRecord:
     loss: float
     """Mean training loss."""
     validation_loss: float
-    """Mean cross-entropy on the validation set."""
+    """Mean of the task's loss with the labels on the validation set."""
     validation_accuracy: float
-    """0 to 1, with the weights that would be kept (EMA where it is on)."""
+    """The task's headline score (accuracy, macro F1 or R²; 1 is the best), with the weights that
+    would be kept (EMA where it is on)."""
     learning_rate: float
     """At the last step of the epoch."""
     seconds: float

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgekd.config.data import Augment
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
-from edgekd.spec import InputSpec
+from edgekd.spec import HEADLINE, InputSpec, Task
 from edgekd.store import digest
+from edgekd.tasks.losses import headline, label_loss
 from edgekd.train import checkpoint as checkpoints
 from edgekd.train.batches import (
     Batch,
@@ -52,6 +52,7 @@ def fit(
     objective: Objective,
     *,
     seed: int,
+    task: Task = "classification",
     augment: Augment | None = None,
     augment_seed: int | None = None,
     teacher_logits: Tensor | None = None,
@@ -66,7 +67,10 @@ def fit(
     epoch from `seed` and the epoch's number.
 
     Args:
-        model: from (B, *spec.shape) to logits (B, C).
+        model: from (B, *spec.shape) to logits (B, C), or to what else the task's outputs are.
+        train: targets by the task; a regression's are standardised already.
+        validation: likewise.
+        task: what the targets are; decides what an epoch is judged by.
         teacher_logits: (K, N, C), the teacher's answer to each of the K views of each sample.
         augment_seed: seed of the views, which must be the one of the soft-label cache; `seed` if
             left out.
@@ -77,7 +81,7 @@ def fit(
         StageError: the loss is not finite.
     """
     where = device()
-    training = _Training(model.to(where), settings, len(train.y), seed)
+    training = _Training(model.to(where), settings, len(train.y), seed, task)
     fingerprint = training.fingerprint(objective, augment)
     if checkpoint is not None:
         training.resume(checkpoints.read(checkpoint, fingerprint))
@@ -117,6 +121,7 @@ def fit(
             loss=loss,
             accuracy=last.validation_accuracy,
             seconds=last.seconds,
+            metric=HEADLINE[task],
         )
     model.load_state_dict(training.best)
     model.eval()
@@ -126,8 +131,11 @@ def fit(
 class _Training:
     """The state that goes from epoch to epoch."""
 
-    def __init__(self, model: nn.Module, settings: TrainSettings, samples: int, seed: int) -> None:
+    def __init__(
+        self, model: nn.Module, settings: TrainSettings, samples: int, seed: int, task: Task
+    ) -> None:
         self.model = model
+        self.task: Task = task
         if any(parameter.ndim == 4 for parameter in model.parameters()):
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.settings = settings
@@ -149,6 +157,7 @@ class _Training:
                 "settings": self.settings.model_dump(mode="json", exclude={"stop_after"}),
                 "augment": augment.model_dump(mode="json") if augment else None,
                 "seed": self.seed,
+                "task": self.task,
                 "precision": self.precision,
                 "steps": self.steps_per_epoch,
                 "objective": getattr(objective, "__qualname__", type(objective).__qualname__),
@@ -220,8 +229,7 @@ class _Training:
     ) -> None:
         """Validates what would be kept, and keeps it if it is the best so far.
 
-        Among equal accuracies, which small validation sets have many of, the lower cross-entropy
-        wins.
+        Among equal scores, which small validation sets have many of, the lower loss wins.
         """
         now = self.model.state_dict()
         if self.ema is not None:
@@ -229,8 +237,9 @@ class _Training:
             self.model.load_state_dict(self.ema.state)
         with self._autocast():
             logits = logits_of(self.model, x)
-        accuracy = float((logits.argmax(1) == y).float().mean())
-        validation_loss = float(F.cross_entropy(logits, y))
+        accuracy = headline(self.task, logits, y)
+        kind = self.settings.regression_loss
+        validation_loss = float(label_loss(self.task, logits, y, regression=kind).mean())
         self.records.append(
             EpochRecord(self.epoch, loss, validation_loss, accuracy, self.rate, seconds, parts)
         )

@@ -72,7 +72,7 @@ def test_every_file_in_its_runtime_with_every_thread_count(tmp_path, tiny, sent,
         ("export-1/int8.tflite", "litert", 2),
     ]
     assert steps.seen == [(n, 4) for n in range(5)]
-    assert [("labels" in job) for job in sent] == [True, True, False, False]
+    assert [("outputs" in job) for job in sent] == [True, True, False, False]
     assert all("inputs" in job for job in sent)
     for row in rows:
         path = tmp_path / row.model

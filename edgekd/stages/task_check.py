@@ -1,0 +1,51 @@
+"""Whether a pipeline's settings suit the task of its data, which is known once the data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgekd.config.pipeline import Pipeline
+from edgekd.config.training import TrainSettings
+from edgekd.errors import ConfigError
+from edgekd.spec import HEADLINE, Task
+from edgekd.tasks.names import title
+
+
+def check_task(pipeline: Pipeline, task: Task) -> None:
+    """Refuses settings that mean nothing, or something else, for the task.
+
+    Raises:
+        ConfigError: names the field.
+    """
+    score = HEADLINE[task]
+    if score != "accuracy" and pipeline.teacher.require.accuracy > 0:
+        raise ConfigError(
+            f"A {task} has no accuracy; it is judged by its {title(score)}.",
+            where="teacher.require.accuracy",
+            fix="give the least score as teacher.require.score",
+        )
+    if pipeline.budget.mae is not None and task != "regression":
+        raise ConfigError(
+            f"A {task} has no mean absolute error.",
+            where="budget.mae",
+            fix=f"budget.accuracy limits the {title(score)}",
+        )
+    if task in ("multilabel", "regression"):
+        for field, train in _trainings(pipeline):
+            if train.label_smoothing:
+                raise ConfigError(
+                    "label_smoothing spreads a share of the target over the classes, and a "
+                    f"{task} has none.",
+                    where=f"{field}.label_smoothing",
+                    fix="leave it out",
+                )
+
+
+def _trainings(pipeline: Pipeline) -> Iterator[tuple[str, TrainSettings]]:
+    if pipeline.teacher.train is not None:
+        yield "teacher.train", pipeline.teacher.train
+    yield "distill.train", pipeline.distill.train
+    for name in ("finetune", "prune", "quantize"):
+        stage = getattr(pipeline, name)
+        if stage is not None:
+            yield f"{name}.train", stage.train
