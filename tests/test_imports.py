@@ -21,7 +21,7 @@ LAYERS = [
     {"train", "runtimes", "devices"},
     {"tasks"},
     {"models", "data"},
-    {"keys", "inputs"},
+    {"keys", "inputs", "references"},
     {"store", "config", "spec", "results", "statistics"},
     {"errors", "progress"},
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.config.data import DataSettings, DigitsData, NpzData
-from edgekd.data import digits, folders, npz
+from edgekd.config.data import DataSettings, DigitsData, NpzData, PythonData
+from edgekd.data import digits, folders, npz, own_function
 from edgekd.data.check_augment import check_augment
 from edgekd.data.dataset import Dataset
 
@@ -20,6 +20,8 @@ def load_source(settings: DataSettings, base: Path) -> Dataset:
         dataset = digits.load()
     elif isinstance(settings, NpzData):
         dataset = npz.load(settings, base)
+    elif isinstance(settings, PythonData):
+        dataset = own_function.load(settings, base)
     else:
         dataset = folders.load(settings, base)
     check_augment(settings.augment, dataset.spec)
@@ -36,4 +38,6 @@ def source_fingerprint(settings: DataSettings, base: Path) -> str:
         return digits.source_fingerprint()
     if isinstance(settings, NpzData):
         return npz.source_fingerprint(settings, base)
+    if isinstance(settings, PythonData):
+        return own_function.source_fingerprint(settings, base)
     return folders.source_fingerprint(settings, base)

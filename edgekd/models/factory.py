@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import sys
-import traceback
 from collections.abc import Mapping
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from edgekd.errors import StageError
-from edgekd.models.python_source import source_file, split_reference
+from edgekd.references import user_function
+from edgekd.references import where_raised as _where_raised
 from edgekd.spec import InputSpec
 
 if TYPE_CHECKING:
@@ -38,7 +32,7 @@ def from_factory(
     """
     from torch import nn
 
-    function = _function(reference, base)
+    function = user_function(reference, base, SIGNATURE)
     try:
         network = function(spec, classes, **arguments)
     except Exception as error:
@@ -89,72 +83,6 @@ def _try_out(network: nn.Module, reference: str, spec: InputSpec, classes: int) 
             where=reference,
             fix="forward returns one tensor (N, classes), before any softmax",
         )
-
-
-def _function(reference: str, base: Path | None) -> Any:
-    target, name = split_reference(reference)
-    module = _module(reference, target, base)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise StageError(
-            f"{target} has no function {name}.",
-            where=f"python: {reference}",
-            fix=f"write there: {SIGNATURE.format(name=name)}",
-        )
-    return function
-
-
-class _FreshLoader(SourceFileLoader):
-    """Compiles the file as it is now: Python's bytecode cache tells files apart by whole seconds,
-    and what runs has to be the source that the cache key was made from.
-    """
-
-    def get_code(self, fullname: str) -> CodeType:
-        return self.source_to_code(self.get_data(self.path), self.path)
-
-
-def _module(reference: str, target: str, base: Path | None) -> ModuleType:
-    try:
-        if not target.endswith(".py"):
-            return importlib.import_module(target)
-        path = source_file(reference, target, base)
-        name = f"edgekd_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-        loader = _FreshLoader(name, str(path))
-        found = importlib.util.spec_from_file_location(name, path, loader=loader)
-        assert found is not None
-        module = importlib.util.module_from_spec(found)
-        sys.modules[name] = module  # dataclasses look their module up there
-        loader.exec_module(module)
-        return module
-    except StageError:
-        raise
-    except Exception as error:  # a user's module may raise anything while it is imported
-        raise StageError(
-            f"{target} cannot be imported: {type(error).__name__}: {error}",
-            where=_where_raised(error, f"python: {reference}"),
-            fix="install the module, or name its file: folder/file.py:function",
-        ) from error
-
-
-def _where_raised(error: BaseException, fallback: str) -> str:
-    """File and line of the innermost frame of the user's own, which is what to open."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}"
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<")
-        and not any(Path(frame.filename).is_relative_to(place) for place in _not_users())
-    ]
-    return f"{own[-1].filename}, line {own[-1].lineno}" if own else fallback
-
-
-def _not_users() -> tuple[Path, ...]:
-    """Folders of code that the user did not write: edgekd, torch and Python's library."""
-    import torch
-
-    library = Path(importlib.__file__).parents[1]
-    return Path(__file__).parents[1], Path(torch.__file__).parent, library / "importlib"
 
 
 def _list(shape: tuple[int, ...]) -> str:

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekd.config.data.arrays import DigitsData, NpzData
+from edgekd.config.data.arrays import Arrays, DigitsData, NpzData, PythonData
 from edgekd.config.data.augment import Augment
 from edgekd.config.data.folders import AudioFolderData, Features, FolderData, ImageFolderData
 from edgekd.config.data.located import Located
 
 __all__ = [
+    "Arrays",
     "AudioFolderData",
     "Augment",
     "DataSettings",
@@ -21,8 +22,10 @@ __all__ = [
     "ImageFolderData",
     "Located",
     "NpzData",
+    "PythonData",
 ]
 
 DataSettings = Annotated[
-    DigitsData | NpzData | ImageFolderData | AudioFolderData, Field(discriminator="source")
+    DigitsData | NpzData | ImageFolderData | AudioFolderData | PythonData,
+    Field(discriminator="source"),
 ]
