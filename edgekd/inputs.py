@@ -10,6 +10,7 @@ A network gets several inputs by position: `model(*x.values())`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,17 @@ def split(x: Any, size: int) -> Iterator[Any]:
 def call(model: Callable[..., Any], x: Any) -> Any:
     """The network's answer to one input or several."""
     return model(*arguments(x))
+
+
+def batch_axes(model: Any, x: Any, size: Any) -> Any:
+    """What torch.export is to know of the inputs' shapes: `size` names the first axis of each.
+
+    It wants the inputs of a `forward(self, *inputs)` together.
+    """
+    axes = tuple({0: size} for _ in arguments(x))
+    taken = inspect.signature(model.forward).parameters.values()
+    gathered = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in taken)
+    return (axes,) if gathered else axes
 
 
 def zeros(spec: Inputs, batch: int, device: torch.device | None = None) -> Any:

@@ -189,8 +189,12 @@ class DeployedSpec(BaseModel):
     model: ModelSpec
     format: Literal["onnx", "tflite"]
     precision: Literal["float32", "int8"]
-    layout: Literal["NCHW", "NHWC", "NF"]
+    layout: Literal["NCHW", "NHWC", "NF", "NCT"]
+    """Where images have their channels; NF for rows, NCT for series. Of several inputs, what holds
+    for those that are images."""
     input_quantization: Quantization | None = None
+    input_quantizations: dict[str, Quantization | None] | None = None
+    """Of several inputs, in place of `input_quantization`: by name, None for codes and floats."""
     output_quantization: Quantization | None = None
 
 

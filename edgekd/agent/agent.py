@@ -9,7 +9,8 @@ JOB:
     warmup_seconds   runs that are not counted, after the first one (0.6)
     min_runs         measure until both this many runs ... (200)
     min_seconds      ... and this many seconds are reached (3.0)
-    inputs           .npy, float32, normalised, channels first (N, *shape); random without it
+    inputs           .npy, float32, normalised, channels first (N, *shape), or of a model with
+                     several inputs {name: .npy} (int32 for codes); random without it
     labels           .npy, whole numbers (N,): counts the right answers
     samples          path to write every measured time to, .npy, int64 nanoseconds
     predictions      path to write the answers to, .npy, int64 (N,): the largest output's number
@@ -47,6 +48,9 @@ METADATA_NAME = "edgekd"
 BATCH = 256
 ROTATE = 32  # measured inputs: enough to defeat a lucky one, few enough to stay in the cache
 DRIFT = 0.1
+
+Samples = Any
+"""An array (N, *shape), or of a model with several inputs a dictionary of such arrays by name."""
 
 
 class AgentError(Exception):
@@ -199,43 +203,62 @@ class ModelFile:
     def outputs(self) -> list[np.ndarray]:
         raise NotImplementedError
 
-    def prepare(self, x: np.ndarray) -> np.ndarray:
-        """Normalised float32 samples (B, *shape), channels first, in the file's layout and type.
+    def prepare(self, x: Samples) -> list[np.ndarray]:
+        """Normalised samples (B, *shape), channels first, in the file's layout and types, one array
+        an input of the file.
 
         Raises:
-            AgentError: the shape is not the model's, or a value is not finite.
+            AgentError: a shape is not the model's, an input is missing, or a value is not finite.
         """
+        if self.metadata is None:
+            return [self._foreign(x)]
+        return [self._prepared(name, x, dtype) for name, _shape, dtype in self.inputs]
+
+    def _prepared(self, name: str, x: Samples, dtype: Any) -> np.ndarray:
+        assert self.metadata is not None
+        given = self.metadata["model"]["input"]
+        scales = self.metadata["input_quantization"]
+        if "inputs" in given:
+            given = {part["name"]: part for part in given["inputs"]}.get(name)
+            scales = (self.metadata["input_quantizations"] or {}).get(name)
+            if given is None or not isinstance(x, dict) or name not in x:
+                raise AgentError(f"There are no samples for the input {name}.", self.where)
+            x = x[name]
+        if isinstance(x, dict):
+            raise AgentError("This model has one input, and samples of several came.", self.where)
+        x, wanted = np.asarray(x), tuple(given["shape"])
+        if x.shape[1:] != wanted:
+            raise AgentError(
+                f"Samples have the shape {x.shape[1:]}, the model takes {wanted}.", self.where
+            )
+        if self.metadata["layout"] == "NHWC" and len(wanted) == 3:
+            x = np.moveaxis(x, 1, -1)
+        if np.dtype(dtype) == np.int8:
+            return quantize(x, scales, self.where)
+        return np.ascontiguousarray(x, dtype=dtype)
+
+    def _foreign(self, x: Samples) -> np.ndarray:
         _name, shape, dtype = self.inputs[0]
-        x = np.asarray(x)
-        if self.metadata is not None:
-            wanted = tuple(self.metadata["model"]["input"]["shape"])
-            if x.shape[1:] != wanted:
-                raise AgentError(
-                    f"Samples have the shape {x.shape[1:]}, the model takes {wanted}.", self.where
-                )
-            if self.metadata["layout"] == "NHWC":
-                x = np.moveaxis(x, 1, -1)
-            if np.dtype(dtype) == np.int8:
-                return quantize(x, self.metadata["input_quantization"], self.where)
-        elif len(self.inputs) != 1 or np.dtype(dtype) != np.float32:
+        if len(self.inputs) != 1 or np.dtype(dtype) != np.float32 or isinstance(x, dict):
             raise AgentError(
                 "Only edgekd's files and models with one float32 input take samples.", self.where
             )
-        elif any(have != want >= 0 for have, want in zip(x.shape[1:], shape[1:])):  # noqa: B905
+        x = np.asarray(x)
+        if any(have != want >= 0 for have, want in zip(x.shape[1:], shape[1:])):  # noqa: B905
             raise AgentError(
                 f"Samples have the shape {x.shape[1:]}, the model takes {shape[1:]}.", self.where
             )
         return np.ascontiguousarray(x, dtype=dtype)
 
-    def run_raw(self, x: np.ndarray) -> np.ndarray:
+    def run_raw(self, x: Samples) -> np.ndarray:
         """What the output tensor holds for samples (B, *shape): (B, C), in the file's type."""
-        if len(x) == 0:
+        if count(x, self.where) == 0:
             raise AgentError("There are no samples.", self.where)
         ready = self.prepare(x)
         step = 1 if self.inputs[0][1][:1] == (1,) else BATCH
         results = []
-        for start in range(0, len(ready), step):
-            self.use(self.place([ready[start : start + step]]))
+        for start in range(0, len(ready[0]), step):
+            self.use(self.place([part[start : start + step] for part in ready]))
             self.invoke()
             results.append(np.array(self.outputs()[self.answer]))
         return np.concatenate(results)
@@ -246,8 +269,9 @@ class ModelFile:
         name = self.metadata["model"].get("output") if self.metadata else None
         return self.outputs_named.index(name) if name in self.outputs_named else 0
 
-    def run(self, x: np.ndarray) -> np.ndarray:
-        """Logits float32 (B, C) of normalised samples float32 (B, *shape), channels first.
+    def run(self, x: Samples) -> np.ndarray:
+        """Logits float32 (B, C) of normalised samples float32 (B, *shape), channels first, or of
+        several inputs by name.
 
         Raises:
             AgentError: the samples do not fit.
@@ -265,6 +289,25 @@ class ModelFile:
                 raise AgentError("The scale of this int8 output is not known.", self.where)
             return dequantize(raw, self.metadata["output_quantization"], self.where)
         return raw.astype(np.float32)
+
+
+def count(x: Samples, where: str = "") -> int:
+    """Number of samples.
+
+    Raises:
+        AgentError: inputs have different numbers of them.
+    """
+    lengths = {len(part) for part in (x.values() if isinstance(x, dict) else (x,))}
+    if len(lengths) != 1:
+        raise AgentError(f"The inputs have different numbers of samples: {lengths}.", where)
+    return lengths.pop()
+
+
+def part(x: Samples, where: slice) -> Samples:
+    """Some of the samples."""
+    if isinstance(x, dict):
+        return {name: np.array(value[where]) for name, value in x.items()}
+    return np.array(x[where])
 
 
 def quantize(x: np.ndarray, quantization: dict[str, Any] | None, where: str = "") -> np.ndarray:
@@ -317,6 +360,9 @@ class OnnxFile(ModelFile):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # On x86-64 without VNNI, the kernels of uint8 x int8 saturate and answer wrongly; with
+        # this, such processors take slower ones that are exact. Others ignore it.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
@@ -402,19 +448,31 @@ def check_metadata(found: dict[str, Any], where: str) -> dict[str, Any]:
     """
     model = found.get("model")
     given = model.get("input") if isinstance(model, dict) else None
-    shape = given.get("shape") if isinstance(given, dict) else None
-    whole = isinstance(shape, list) and all(isinstance(size, int) for size in shape)
-    scales = [found.get(f"{end}_quantization") for end in ("input", "output")]
+    parts = given.get("inputs", [given]) if isinstance(given, dict) else []
+    shapes = [part.get("shape") if isinstance(part, dict) else None for part in parts]
+    whole = bool(shapes) and all(
+        isinstance(shape, list) and all(isinstance(size, int) for size in shape) for shape in shapes
+    )
+    named = len(shapes) == 1 or all("name" in part for part in parts)
+    ends = [found.get(f"{end}_quantization") for end in ("input", "output")]
+    several = found.get("input_quantizations")
+    scales = [*ends, *(several.values() if isinstance(several, dict) else [])]
     scaled = all(
         scale is None
         or (isinstance(scale, dict) and {"scale", "zero_point"} <= scale.keys() and scale["scale"])
         for scale in scales
     )
-    if not whole or not scaled or found.get("layout") not in ("NCHW", "NHWC", "NF"):
+    known = found.get("layout") in ("NCHW", "NHWC", "NF", "NCT")
+    if not whole or not named or not scaled or not known:
         raise AgentError(
             "The edgekd entry of this file lacks fields.", where, "export it again with edgekd"
         )
-    return {**found, "input_quantization": scales[0], "output_quantization": scales[1]}
+    return {
+        **found,
+        "input_quantization": ends[0],
+        "output_quantization": ends[1],
+        "input_quantizations": several if isinstance(several, dict) else None,
+    }
 
 
 def load(path: str, threads: int = 1) -> ModelFile:
@@ -683,12 +741,12 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
     model = load(path, threads)
     load_ms = (time.perf_counter_ns() - start) / 1e6
     warnings: list[str] = []
-    x = _array(job.get("inputs"))
+    x = _samples(job.get("inputs"))
     if x is None:
         feeds = random_inputs(model, warnings)
     else:
-        few = model.prepare(np.array(x[:ROTATE]))
-        feeds = [[few[i : i + 1]] for i in range(len(few))]
+        few = model.prepare(part(x, slice(ROTATE)))
+        feeds = [[value[i : i + 1] for value in few] for i in range(len(few[0]))]
     found = measure(model, feeds, job)
     times, peak = found["times"], found["peak"]
     result = {
@@ -711,15 +769,15 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _answers(model: ModelFile, x: np.ndarray, job: dict[str, Any]) -> dict[str, Any]:
+def _answers(model: ModelFile, x: Samples, job: dict[str, Any]) -> dict[str, Any]:
     y = _array(job.get("labels"))
     if y is None and not job.get("predictions") and not job.get("outputs"):
         return {}
-    chunks = range(0, len(x), BATCH)  # the file is mapped: never all of it in memory
-    raw = [model.run_raw(x[i : i + BATCH]) for i in chunks]
+    chunks = (slice(i, i + BATCH) for i in range(0, count(x), BATCH))  # never all in memory
+    raw = [model.run_raw(part(x, chunk)) for chunk in chunks]
     if job.get("outputs"):
-        np.save(job["outputs"], np.concatenate([model.real(part) for part in raw]))
-    predictions = np.concatenate([part.argmax(-1) for part in raw])
+        np.save(job["outputs"], np.concatenate([model.real(values) for values in raw]))
+    predictions = np.concatenate([values.argmax(-1) for values in raw])
     if job.get("predictions"):
         np.save(job["predictions"], predictions, allow_pickle=False)
     if y is None:
@@ -729,6 +787,12 @@ def _answers(model: ModelFile, x: np.ndarray, job: dict[str, Any]) -> dict[str, 
             f"There are {len(y)} labels for {len(predictions)} samples.", str(job["labels"])
         )
     return {"correct": int((predictions == y).sum()), "n": len(y)}
+
+
+def _samples(paths: str | dict[str, str] | None) -> Samples:
+    if isinstance(paths, dict):
+        return {name: _array(path) for name, path in paths.items()}
+    return _array(paths)
 
 
 def _array(path: str | None) -> np.ndarray | None:

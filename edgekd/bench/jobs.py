@@ -16,6 +16,7 @@ from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import BenchSettings
 from edgekd.devices import Device, open_device
 from edgekd.errors import ConfigError
+from edgekd.inputs import SINGLE, named
 from edgekd.progress import SILENT, Progress
 from edgekd.results import Accuracy, BenchFigures, Latency, MetricFigures
 from edgekd.runtimes import load
@@ -58,7 +59,8 @@ def measure(
 
     Args:
         models: those whose runtime is not asked for are left out.
-        test: normalised samples (N, *shape), float32, channels first, and their targets.
+        test: normalised samples (N, *shape), float32, channels first, or of several inputs by name,
+            and their targets.
         spec: what the models answer; classes of the outputs' numbers if left out.
         run_folder: the figures' paths start here where a file lies in it.
 
@@ -132,7 +134,7 @@ def _on_device(
     judged: dict[Path, Judged] = {}
     with open_device(profile) as device:
         counts = thread_counts(settings, int(device.state()["cores"]))
-        timed_only = {} if scores is None else {"inputs": device.push(scores.inputs)}
+        timed_only = {} if scores is None else scores.push(device)
         total = len(counts) * len(models)
         progress.step(0, total, "benchmarks")
         for threads in counts:
@@ -149,10 +151,15 @@ def _on_device(
 
 
 def _row(
-    device: Device, model: BenchModel, threads: int, settings: BenchSettings, data: dict[str, str]
+    device: Device, model: BenchModel, threads: int, settings: BenchSettings, data: dict[str, Any]
 ) -> BenchFigures:
     length = measuring_length(settings)
-    job: dict[str, Any] = {"model": device.push(model.path), "threads": threads, **length, **data}
+    job: dict[str, Any] = {
+        "model": device.push(model.path),
+        "threads": threads,
+        **length,
+        **data,
+    }
     result = device.run(job, PATIENCE + 2 * length["min_seconds"])
     return BenchFigures(
         model=str(model.path),
@@ -189,9 +196,16 @@ class _Scores:
     def __init__(self, test: Test, spec: ModelSpec | None, folder: Path) -> None:
         x, self.y = test
         self.spec = spec
-        self.inputs = folder / "inputs.npy"
+        self.inputs: dict[str, Path] = {}
         self.received = folder / OUTPUTS
-        np.save(self.inputs, np.asarray(x, np.float32), allow_pickle=False)
+        for number, (name, values) in enumerate(named(x).items()):
+            self.inputs[name] = folder / f"inputs{number}.npy"
+            np.save(self.inputs[name], values, allow_pickle=False)
+
+    def push(self, device: Device) -> dict[str, Any]:
+        """The agent's field for the inputs: the path of the only one, or paths by name."""
+        paths = {name: device.push(path) for name, path in self.inputs.items()}
+        return {"inputs": paths.get(SINGLE, paths)}
 
     def judge(self, device: Device, runtime: str) -> Judged:
         """The headline score and every metric of the outputs that the last job wrote."""

@@ -6,16 +6,17 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.fx import GraphModule
 
 from edgekd.compress.fold import batch_norms, tensor_of
 from edgekd.errors import StageError
+from edgekd.inputs import arguments, batch_axes
 
 LEAST_GAMMA = 1e-6
 
 
-def exported(model: nn.Module, example: Tensor, *, training: bool) -> GraphModule:
+def exported(model: nn.Module, example: Any, *, training: bool) -> GraphModule:
     """The graph of a copy of `model`, for any batch size, in training or evaluation mode.
 
     Raises:
@@ -24,7 +25,9 @@ def exported(model: nn.Module, example: Tensor, *, training: bool) -> GraphModul
     work = copy.deepcopy(model).train(training)
     batch = torch.export.Dim("batch", min=1)
     try:
-        program = torch.export.export(work, (example,), dynamic_shapes=({0: batch},))
+        program = torch.export.export(
+            work, arguments(example), dynamic_shapes=batch_axes(work, example, batch)
+        )
     except Exception as error:
         raise StageError(
             "The network cannot be captured for quantization.",

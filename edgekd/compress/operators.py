@@ -49,6 +49,7 @@ RULES: dict[Any, Rule] = {
     aten.max_pool2d.default: Rule("shared"),
     aten.avg_pool2d.default: Rule("shared"),
     aten.adaptive_avg_pool2d.default: Rule("shared"),
+    aten.embedding.default: Rule("shared"),
     aten.cat.default: Rule("shared"),
     aten.pad.default: Rule("shared"),
     aten.constant_pad_nd.default: Rule("shared"),

@@ -14,10 +14,23 @@ from torchao.quantization.pt2e import FakeQuantize, FixedQParamsObserver
 from edgekd.compress.fold import batch_norms
 from edgekd.compress.quantizer import CurrentRangePerChannelObserver, Mode
 from edgekd.errors import StageError
+from edgekd.inputs import named
+
+Like = dict[str, tuple[tuple[int, ...], torch.dtype]]
+"""Shape (without the batch) and type of each input; a single one has the name ""."""
+
+
+def zeros_like(like: Like, device: torch.device) -> dict[str, Tensor]:
+    """Two samples of zeros."""
+    return {
+        name: torch.zeros(2, *shape, dtype=dtype, device=device)
+        for name, (shape, dtype) in like.items()
+    }
 
 
 class Prepared(nn.Module):
-    """An exported graph with fake quantizers, usable like any network: (N, *shape) to (N, C).
+    """An exported graph with fake quantizers, usable like any network: (N, *shape) to (N, C),
+    or several inputs by position.
 
     Parameters keep the float network's names behind the prefix `graph_module.`. `train()` and
     `eval()` switch batch normalisation and the observers of activations: nothing that is only
@@ -26,25 +39,27 @@ class Prepared(nn.Module):
     Args:
         graph_module: what torchao prepared.
         mode: `qat` or `ptq`.
-        shape: of one input, without the batch.
+        example: inputs of the network; only shapes and types matter.
         folded: batch norms that are already part of a linear layer, by name.
     """
 
     def __init__(
-        self, graph_module: GraphModule, mode: Mode, shape: tuple[int, ...], folded: dict[str, str]
+        self, graph_module: GraphModule, mode: Mode, example: Any, folded: dict[str, str]
     ) -> None:
         super().__init__()
         self.graph_module = graph_module
         self.mode: Mode = mode
-        self.shape = shape
+        self.like = {
+            name: (tuple(part.shape[1:]), part.dtype) for name, part in named(example).items()
+        }
         self.folded = folded
         self.observers_frozen = False
         self.batch_norm_frozen = False
         self.train(mode == "qat")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *x: Tensor) -> Tensor:
         """Inputs (N, *shape) to logits (N, C)."""
-        return self.graph_module(x)
+        return self.graph_module(*x)
 
     def train(self, mode: bool = True) -> Prepared:
         """Training or evaluation; a network prepared for PTQ only evaluates."""
@@ -90,7 +105,7 @@ class Prepared(nn.Module):
         self.eval()
         device = next(self.graph_module.parameters(), torch.zeros(())).device
         with torch.no_grad():
-            self(torch.zeros(2, *self.shape, device=device))
+            self(*zeros_like(self.like, device).values())
         self.train(training)
 
     def require_ranges(self) -> None:

@@ -18,14 +18,14 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
+from edgekd import inputs
 from edgekd.config.stages import PruneSettings
 from edgekd.errors import StageError
-from edgekd.models.count import macs, parameters
+from edgekd.models.count import macs_of, parameters
 from edgekd.models.layers import ChannelShuffle
-from edgekd.spec import InputSpec
 
 
-def prune(model: nn.Module, example: Tensor, settings: PruneSettings) -> nn.Module:
+def prune(model: nn.Module, example: Any, settings: PruneSettings) -> nn.Module:
     """A pruned copy of `model`: the same modules with smaller tensors, in evaluation mode.
 
     Of all groups, the one whose `round_to` least important channels matter least loses them; this
@@ -35,7 +35,8 @@ def prune(model: nn.Module, example: Tensor, settings: PruneSettings) -> nn.Modu
 
     Args:
         model: float network, (N, *shape) to (N, C); not changed.
-        example: inputs (1 or more, *shape), on the network's device; only the shape matters.
+        example: inputs (1 or more, *shape), on the network's device, or several by name; only
+            shapes and types matter.
         settings: `target`, `keep` and `round_to`.
 
     Raises:
@@ -65,20 +66,21 @@ class _Block:
     group: Any
 
 
-def _counter(target: str, example: Tensor) -> Callable[[nn.Module], int]:
+def _counter(target: str, example: Any) -> Callable[[nn.Module], int]:
     if target == "parameters":
         return parameters
-    shape = tuple(example.shape[1:])
-    spec = InputSpec(kind="row", shape=shape, mean=(0.0,), std=(1.0,))
-    return lambda model: macs(model, spec)
+    single = inputs.take(example, slice(1))
+    return lambda model: macs_of(model, single)
 
 
-def _dependencies(model: nn.Module, example: Tensor) -> Any:
+def _dependencies(model: nn.Module, example: Any) -> Any:
     with warnings.catch_warnings():
         # It warns about each constant that it finds in the graph.
         warnings.simplefilter("ignore")
         return tp.DependencyGraph().build_dependency(
-            model, example_inputs=example, customized_pruners={ChannelShuffle: _Border()}
+            model,
+            example_inputs=inputs.arguments(example),
+            customized_pruners={ChannelShuffle: _Border()},
         )
 
 
@@ -119,7 +121,7 @@ def _group(graph: Any, model: nn.Module, root: str, channels: list[int]) -> Any:
     return graph.get_pruning_group(layer, function, idxs=channels)
 
 
-def _may_prune(model: nn.Module, example: Tensor, root: str, settings: PruneSettings) -> bool:
+def _may_prune(model: nn.Module, example: Any, root: str, settings: PruneSettings) -> bool:
     """Tries the group of `root` on a copy: removing channels that are zero must change nothing.
 
     That refuses the classifier, whose outputs would go, and every group whose channels the
@@ -139,20 +141,27 @@ def _may_prune(model: nn.Module, example: Tensor, root: str, settings: PruneSett
         return False  # such as the positions of a transformer: no layer that could be cut again
     if any(1 < getattr(layer, "groups", 1) < _channels(layer) for layer in layers):
         return False  # grouped, not depthwise: its groups would become uneven
-    probe = torch.randn(example.shape, generator=generator).to(example)
+    probe = inputs.apply(lambda part: _probe(part, generator), example)
     try:
         with torch.no_grad():
             for dependency, indices in group:
                 if graph.is_out_channel_pruning_fn(dependency.handler):
                     for parameter in dependency.target.module.parameters(recurse=False):
                         parameter[indices] = 0
-            wanted = trial(probe)
+            wanted = inputs.call(trial, probe)
             group.prune()
-            got = trial(probe)
+            got = inputs.call(trial, probe)
     except (RuntimeError, IndexError):
         return False
     tolerance = 1e-4 * float(wanted.abs().max())
     return got.shape == wanted.shape and bool(((got - wanted).abs() <= tolerance).all())
+
+
+def _probe(example: Tensor, generator: torch.Generator) -> Tensor:
+    """Random numbers like the example; of codes, which not every number is, zeros."""
+    if not example.is_floating_point():
+        return torch.zeros_like(example)
+    return torch.randn(example.shape, generator=generator).to(example)
 
 
 def _surplus(width: int, round_to: int) -> int:

@@ -36,21 +36,25 @@ from edgekd.compress.capture import (
     settle_batch_norms,
 )
 from edgekd.compress.fold import fold_linear, fold_qat
-from edgekd.compress.prepared import Prepared
+from edgekd.compress.prepared import Prepared, zeros_like
 from edgekd.compress.quantizer import EdgeQuantizer, Mode
 from edgekd.errors import StageError
+from edgekd.inputs import call
 from edgekd.store import read_json, write_atomic, write_json
 
 WEIGHTS = "quantized.safetensors"
 RECIPE = "quantized.json"
+TYPES = {"float32": torch.float32, "int32": torch.int32}
+"""Of a network's inputs."""
 
 
-def prepare_qat(model: nn.Module, example: Tensor) -> Prepared:
+def prepare_qat(model: nn.Module, example: Any) -> Prepared:
     """Puts fake quantizers into a copy of `model` for training through them.
 
     Args:
         model: float network, (N, *shape) to (N, C); not changed.
-        example: inputs (at least 2, *shape); only shape and device matter.
+        example: inputs (at least 2, *shape), or several by name; only shapes, types and the device
+            matter.
 
     Raises:
         StageError: torch.export cannot capture the network.
@@ -63,10 +67,10 @@ def prepare_qat(model: nn.Module, example: Tensor) -> Prepared:
         prepared = prepare_qat_pt2e(graph_module, EdgeQuantizer("qat"))
     restore_batch_norm_settings(prepared, settings)
     _free_train_eval(prepared)
-    return Prepared(prepared, "qat", tuple(example.shape[1:]), folded)
+    return Prepared(prepared, "qat", example, folded)
 
 
-def prepare_ptq(model: nn.Module, example: Tensor) -> Prepared:
+def prepare_ptq(model: nn.Module, example: Any) -> Prepared:
     """Puts fake quantizers into a copy of `model`, to be calibrated without training.
 
     Args and raises: see `prepare_qat`.
@@ -75,11 +79,11 @@ def prepare_ptq(model: nn.Module, example: Tensor) -> Prepared:
     with _quiet():
         prepared = prepare_pt2e(graph_module, EdgeQuantizer("ptq"))
     _free_train_eval(prepared)
-    return Prepared(prepared, "ptq", tuple(example.shape[1:]), {})
+    return Prepared(prepared, "ptq", example, {})
 
 
-def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
-    """Observes the ranges of activations on `batches`, each (N, *shape), in float.
+def calibrate(prepared: Prepared, batches: Iterable[Any]) -> None:
+    """Observes the ranges of activations in float; a batch is (N, *shape), or several by name.
 
     Raises:
         StageError: `batches` is empty.
@@ -93,7 +97,7 @@ def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
     try:
         with torch.no_grad():
             for batch in batches:
-                prepared(batch)
+                call(prepared, batch)
     finally:
         for quantizer in quantizers:
             quantizer.enable_fake_quant()
@@ -190,7 +194,10 @@ def save(prepared: Prepared, folder: Path) -> None:
     write_atomic(folder / WEIGHTS, to_safetensors(state))
     recipe = {
         "mode": prepared.mode,
-        "shape": list(prepared.shape),
+        "inputs": [
+            {"name": name, "shape": shape, "type": str(dtype).removeprefix("torch.")}
+            for name, (shape, dtype) in prepared.like.items()
+        ],
         "observers_frozen": prepared.observers_frozen,
         "batch_norm_frozen": prepared.batch_norm_frozen,
     }
@@ -211,7 +218,8 @@ def load(model: nn.Module, folder: Path) -> Prepared:
     recipe: dict[str, Any] = read_json(folder / RECIPE)
     mode: Mode = recipe["mode"]
     device = next(model.parameters()).device
-    example = torch.zeros(2, *recipe["shape"], device=device)
+    like = {part["name"]: (tuple(part["shape"]), TYPES[part["type"]]) for part in recipe["inputs"]}
+    example = zeros_like(like, device)
     prepared = {"qat": prepare_qat, "ptq": prepare_ptq}[mode](model, example)
     prepared.observers_frozen = recipe["observers_frozen"]
     prepared.batch_norm_frozen = recipe["batch_norm_frozen"]

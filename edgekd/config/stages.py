@@ -29,6 +29,7 @@ class ModelSettings(Settings):
             "dscnn",
             "kws_dscnn",
             "mlp",
+            "tablemlp",
         ]
         | None
     ) = None

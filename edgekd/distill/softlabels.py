@@ -18,7 +18,7 @@ from edgekd.config.data import Augment
 from edgekd.data.dataset import Split
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
-from edgekd.spec import InputSpec
+from edgekd.spec import Inputs
 from edgekd.store import write_json
 from edgekd.train.batches import normalised, varied
 from edgekd.train.evaluate import logits_of
@@ -37,7 +37,7 @@ sizes move a logit by about a thousandth."""
 def make_soft_labels(
     teacher: nn.Module,
     train: Split,
-    spec: InputSpec,
+    spec: Inputs,
     augment: Augment,
     seed: int,
     fingerprint: str,
@@ -52,7 +52,7 @@ def make_soft_labels(
     where = device()
     x = normalised(train, spec, where)
     teacher = teacher.to(where)
-    index = torch.arange(len(x), device=where)
+    index = torch.arange(len(train), device=where)
     views: list[Tensor] = []
     for number in range(augment.view_count):
         answers = [
@@ -103,7 +103,7 @@ def check_soft_labels(
     logits: Tensor,
     teacher: nn.Module,
     train: Split,
-    spec: InputSpec,
+    spec: Inputs,
     augment: Augment,
     seed: int,
 ) -> None:

@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from edgekd.spec import DeployedSpec, ModelSpec, Quantization
+from edgekd.spec import DeployedSpec, InputSpec, ModelSpec, NamedInputs, Quantization
 
 Format = Literal["onnx", "tflite"]
 Precision = Literal["float32", "int8"]
-Layout = Literal["NCHW", "NHWC", "NF"]
+Layout = Literal["NCHW", "NHWC", "NF", "NCT"]
+Quantizations = Sequence[Quantization | None]
+"""One an input, in the order of the spec; None where the file takes float32 or int32."""
 
 
-def example(spec: ModelSpec, batch: int, module: nn.Module) -> Tensor:
-    """Normalised inputs (batch, *shape) of a fixed pattern, on the network's device."""
+def example(spec: ModelSpec, batch: int, module: nn.Module) -> tuple[Tensor, ...]:
+    """Normalised inputs (batch, *shape) in a fixed pattern (codes: 0), on the network's device."""
     tensor = next(module.parameters(), torch.zeros(()))
-    count = batch * int(torch.tensor(spec.input.shape).prod())
-    return torch.linspace(-1, 1, count, device=tensor.device).reshape(batch, *spec.input.shape)
+
+    def one(part: InputSpec) -> Tensor:
+        shape = (batch, *part.shape)
+        if part.dtype == "int32":
+            return torch.zeros(shape, dtype=torch.int32, device=tensor.device)
+        return torch.linspace(-1, 1, math.prod(shape), device=tensor.device).reshape(shape)
+
+    return tuple(one(part) for part in spec.input.inputs)
 
 
 def layout(spec: ModelSpec, format: Format) -> Layout:
     """Where a file of this format has the channels."""
-    if spec.input.kind == "row":
-        return "NF"
-    return "NCHW" if format == "onnx" else "NHWC"
+    ranks = {len(part.shape) for part in spec.input.inputs}
+    if 3 in ranks:
+        return "NCHW" if format == "onnx" else "NHWC"
+    return "NCT" if 2 in ranks else "NF"
 
 
 def deployed(
     spec: ModelSpec,
     format: Format,
     precision: Precision,
-    input_quantization: Quantization | None,
+    input_quantizations: Quantizations,
     output_quantization: Quantization | None,
 ) -> DeployedSpec:
     """The spec of one exported file."""
+    by_name = None
+    if isinstance(spec.input, NamedInputs):
+        names = (part.name for part in spec.input.inputs)
+        by_name = dict(zip(names, input_quantizations, strict=True))
     return DeployedSpec(
         model=spec,
         format=format,
         precision=precision,
         layout=layout(spec, format),
-        input_quantization=input_quantization,
+        input_quantization=None if by_name is not None else input_quantizations[0],
+        input_quantizations=by_name,
         output_quantization=output_quantization,
     )

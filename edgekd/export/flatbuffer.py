@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,31 +21,33 @@ def parse(content: bytes) -> Any:
     return schema.ModelT.InitFromPackedBuf(content, 0)
 
 
-def end_quantizations(model: Any) -> tuple[Quantization | None, Quantization | None]:
-    """Scale and zero point of the only input and output; None for float tensors."""
+def end_quantizations(model: Any) -> list[Quantization | None]:
+    """Scale and zero point of the inputs and then of the output; None for float32 and int32."""
     graph = model.subgraphs[0]
-    found = []
-    for index in (graph.inputs[0], graph.outputs[0]):
+    found: list[Quantization | None] = []
+    for index in (*graph.inputs, graph.outputs[0]):
         parameters = graph.tensors[index].quantization
         if parameters is None or parameters.scale is None or not len(parameters.scale):
             found.append(None)
             continue
         scale, zero_point = float(parameters.scale[0]), int(parameters.zeroPoint[0])
         found.append(Quantization(scale=scale, zero_point=zero_point))
-    return found[0], found[1]
+    return found
 
 
-def tidy(model: Any, input_name: str, output_name: str) -> None:
-    """Names input and output, and shortens all other names: they hold the exporter's classes."""
+def tidy(model: Any, input_names: Sequence[str], output_name: str) -> None:
+    """Names inputs and output, and shortens all other names: they hold the exporter's classes."""
     graph = model.subgraphs[0]
     graph.name = b"main"
     for index, tensor in enumerate(graph.tensors):
         tensor.name = f"t{index}".encode()
-    for index, name in ((graph.inputs[0], input_name), (graph.outputs[0], output_name)):
+    ends = (*graph.inputs, graph.outputs[0])
+    names = dict(zip(ends, (*input_names, output_name), strict=True))
+    for index, name in names.items():
         graph.tensors[index].name = name.encode()
     for signature in model.signatureDefs:
-        signature.inputs[0].name = input_name.encode()
-        signature.outputs[0].name = output_name.encode()
+        for end in (*signature.inputs, *signature.outputs):
+            end.name = names[end.tensorIndex].encode()
     model.metadata = [m for m in model.metadata or [] if m.name in KEPT_METADATA]
 
 

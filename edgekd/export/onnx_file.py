@@ -1,4 +1,4 @@
-"""Export to ONNX: one file, dynamic batch, NCHW, with the model's spec inside."""
+"""Export to ONNX: one file, dynamic batch, channels first, with the model's spec inside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from edgekd.export import onnx_graph
 from edgekd.export.deployed import Precision, deployed, example
 from edgekd.export.failure import conversion_error
 from edgekd.export.quiet import quiet
-from edgekd.spec import METADATA_NAME, DeployedSpec, ModelSpec
+from edgekd.inputs import batch_axes
+from edgekd.spec import METADATA_NAME, DeployedSpec, ModelSpec, Quantization
 from edgekd.store import write_atomic
 
 
@@ -21,8 +22,9 @@ def export_onnx(
 ) -> DeployedSpec:
     """Writes an ONNX file and returns what stands in its metadata.
 
-    An int8 file takes and gives int8, and computes with uint8 inside: the same numbers shifted
-    by 128, which ONNX Runtime fuses into integer kernels on every processor.
+    An int8 file takes and gives int8 (codes of categories stay int32), and computes with uint8
+    inside: the same numbers shifted by 128, which ONNX Runtime fuses into integer kernels on every
+    processor.
 
     Args:
         module: for float32, a network in evaluation mode; for int8, what
@@ -38,12 +40,13 @@ def export_onnx(
 
     model = _proto(module, spec)
     onnx_graph.strip(model)
-    input_quantization = output_quantization = None
+    quantizations: list[Quantization | None] = [None] * len(spec.input.inputs)
+    output_quantization = None
     if precision == "int8":
         onnx_graph.quantize_biases(model.graph)
         onnx_graph.drop_clamps(model.graph)
-        input_quantization, output_quantization = onnx_graph.integer_ends(model.graph)
-    told = deployed(spec, "onnx", precision, input_quantization, output_quantization)
+        quantizations, output_quantization = onnx_graph.integer_ends(model.graph)
+    told = deployed(spec, "onnx", precision, quantizations, output_quantization)
     model.producer_name, model.producer_version = METADATA_NAME, ""
     model.doc_string = spec.description
     onnx.helper.set_model_props(model, {METADATA_NAME: told.model_dump_json()})
@@ -54,16 +57,17 @@ def export_onnx(
 
 def _proto(module: nn.Module, spec: ModelSpec) -> Any:
     batch = torch.export.Dim("batch", min=1)
-    inputs = (example(spec, 2, module),)
+    inputs = example(spec, 2, module)
+    named = dict(enumerate(inputs))
     try:
         with quiet():
             program = torch.onnx.export(
                 module,
                 inputs,
                 dynamo=True,
-                input_names=[spec.input.name],
+                input_names=[part.name for part in spec.input.inputs],
                 output_names=[spec.output],
-                dynamic_shapes=({0: batch},),
+                dynamic_shapes=batch_axes(module, named, batch),
                 verbose=False,
             )
             assert program is not None

@@ -90,36 +90,57 @@ def _saturates(user: Any, clamp: Any, arrays: dict[str, NDArray[Any]]) -> bool:
     return bool(low <= representable.min and high >= representable.max)
 
 
-def integer_ends(graph: Any) -> tuple[Quantization, Quantization]:
-    """Makes input and output int8 tensors, and activations in between uint8.
+def integer_ends(graph: Any) -> tuple[list[Quantization | None], Quantization]:
+    """Makes inputs and output int8 tensors, and activations in between uint8.
 
     ONNX Runtime on x86-64 has kernels for uint8 x int8, and changes a file's int8 activations
     to uint8 only where a tensor has one consumer, which leaves residual networks half in float.
+
+    Returns:
+        The quantization of each input, None for codes, which stay int32; and the output's.
     """
     from onnx import TensorProto, helper
 
     arrays = _initializers(graph)
-    value = graph.input[0]
-    first = next(n for n in graph.node if value.name in n.input)
+    inputs = [_input_quantization(graph, value, arrays) for value in graph.input]
     last = next(n for n in graph.node if graph.output[0].name in n.output)
-    ends = (_quantization(first, arrays), _quantization(last, arrays))
+    output = _quantization(last, arrays)
     _activations_to_uint8(graph, arrays)
     # float input -> Q becomes int8 input -> DQ -> Q, and DQ -> output becomes DQ -> Q -> output.
-    name, output = value.name, graph.output[0].name
-    inner, outer = f"{name}_real", f"{output}_real"
-    for end, quantization in zip(("input", "output"), ends, strict=True):
-        _add(graph, f"{end}_scale", np.array(quantization.scale, np.float32))
-        _add(graph, f"{end}_zero_point", np.array(quantization.zero_point, np.int8))
-    for node in graph.node:
-        node.input[:] = [inner if i == name else i for i in node.input]
+    for number, (value, quantization) in enumerate(zip(graph.input, inputs, strict=True)):
+        if quantization is None:
+            continue
+        inner = f"{value.name}_real"
+        parameters = _parameters(graph, f"input{number}", quantization)
+        for node in graph.node:
+            node.input[:] = [inner if i == value.name else i for i in node.input]
+        start = helper.make_node("DequantizeLinear", [value.name, *parameters], [inner])
+        graph.node.insert(0, start)
+        value.type.tensor_type.elem_type = TensorProto.INT8
+    name = graph.output[0].name
+    outer = f"{name}_real"
     last.output[:] = [outer]
-    parameters = ["input_scale", "input_zero_point"]
-    graph.node.insert(0, helper.make_node("DequantizeLinear", [name, *parameters], [inner]))
-    parameters = ["output_scale", "output_zero_point"]
-    graph.node.append(helper.make_node("QuantizeLinear", [outer, *parameters], [output]))
-    for end in (value, graph.output[0]):
-        end.type.tensor_type.elem_type = TensorProto.INT8
-    return ends
+    parameters = _parameters(graph, "output", output)
+    graph.node.append(helper.make_node("QuantizeLinear", [outer, *parameters], [name]))
+    graph.output[0].type.tensor_type.elem_type = TensorProto.INT8
+    return inputs, output
+
+
+def _parameters(graph: Any, end: str, quantization: Quantization) -> list[str]:
+    names = [f"{end}_scale", f"{end}_zero_point"]
+    _add(graph, names[0], np.array(quantization.scale, np.float32))
+    _add(graph, names[1], np.array(quantization.zero_point, np.int8))
+    return names
+
+
+def _input_quantization(
+    graph: Any, value: Any, arrays: dict[str, NDArray[Any]]
+) -> Quantization | None:
+    from onnx import TensorProto
+
+    if value.type.tensor_type.elem_type != TensorProto.FLOAT:
+        return None
+    return _quantization(next(n for n in graph.node if value.name in n.input), arrays)
 
 
 def _quantization(node: Any, arrays: dict[str, NDArray[Any]]) -> Quantization:
@@ -129,11 +150,19 @@ def _quantization(node: Any, arrays: dict[str, NDArray[Any]]) -> Quantization:
 
 def _activations_to_uint8(graph: Any, arrays: dict[str, NDArray[Any]]) -> None:
     """Shifts every activation's zero point; weights keep theirs (their zero points are 0)."""
+    taken: set[str] = set()
     for node in graph.node:
         if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or len(node.input) < 3:
             continue
         constant = node.input[0] in arrays
         if constant and node.op_type == "DequantizeLinear" and arrays[node.input[1]].ndim:
+            # ONNX Runtime changes them in place on processors without VNNI, and does not load a
+            # file in which two layers share one.
+            if node.input[2] in taken:
+                own = f"zero{len(taken)}"
+                _add(graph, own, arrays[node.input[2]])
+                node.input[2] = own
+            taken.add(node.input[2])
             continue
         zero_point = arrays[node.input[2]]
         node.input[2] = _uint8(graph, arrays, node.input[2], zero_point)

@@ -15,6 +15,12 @@ from edgekd.export.quiet import quiet
 from edgekd.spec import DeployedSpec, ModelSpec
 from edgekd.store import write_atomic
 
+NOTES = {
+    "NHWC": "Input: NHWC, normalised.",
+    "NF": "Input: rows, normalised.",
+    "NCT": "Input: channels, then time; normalised.",
+}
+
 
 def export_tflite(
     module: nn.Module, spec: ModelSpec, path: Path, *, precision: Precision
@@ -32,10 +38,10 @@ def export_tflite(
         StageError: TFLite cannot express the network; the operator is named.
     """
     model = flatbuffer.parse(_converted(module, spec, precision))
-    input_quantization, output_quantization = flatbuffer.end_quantizations(model)
-    told = deployed(spec, "tflite", precision, input_quantization, output_quantization)
-    note = "Input: NHWC, normalised." if told.layout == "NHWC" else "Input: rows, normalised."
-    flatbuffer.tidy(model, spec.input.name, spec.output)
+    *inputs, output = flatbuffer.end_quantizations(model)
+    told = deployed(spec, "tflite", precision, inputs, output)
+    flatbuffer.tidy(model, [part.name for part in spec.input.inputs], spec.output)
+    note = NOTES[told.layout]
     flatbuffer.describe(model, f"{spec.description} {note}".strip(), told.model_dump_json())
     write_atomic(path, flatbuffer.pack(model))
     return told
@@ -49,14 +55,18 @@ def _converted(module: nn.Module, spec: ModelSpec, precision: Precision) -> byte
             import litert_torch
             from litert_torch.quantize.quant_config import QuantConfig
 
-            if len(spec.input.shape) == 3:
-                module = litert_torch.to_channel_last_io(module, args=[0])
-                inputs = inputs.movedim(1, -1).contiguous()
+            images = [i for i, part in enumerate(spec.input.inputs) if len(part.shape) == 3]
+            if images:
+                module = litert_torch.to_channel_last_io(module, args=images)
+                inputs = tuple(
+                    part.movedim(1, -1).contiguous() if number in images else part
+                    for number, part in enumerate(inputs)
+                )
             if precision == "int8":
                 # Any quantizer that is not dynamic selects the converter's static QDQ mode.
                 static = SimpleNamespace(global_config=SimpleNamespace(is_dynamic=False))
                 wanted = QuantConfig(pt2e_quantizer=static)  # type: ignore[arg-type]
-            converted = litert_torch.convert(module.eval(), (inputs,), quant_config=wanted)
+            converted = litert_torch.convert(module.eval(), inputs, quant_config=wanted)
             return converted.model_content()  # type: ignore[union-attr]
     except Exception as error:
         raise conversion_error(error, "TFLite") from error

@@ -10,7 +10,7 @@ from edgekd.config.stages import ModelSettings
 from edgekd.errors import StageError
 from edgekd.models.factory import from_factory
 from edgekd.models.python_source import python_source
-from edgekd.spec import InputSpec
+from edgekd.spec import Inputs, InputSpec, NamedInputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +30,7 @@ ZooName = Literal[
     "dscnn",
     "kws_dscnn",
     "mlp",
+    "tablemlp",
 ]
 RESNET_BLOCKS = {"resnet8": 1, "resnet20": 3, "resnet56": 9}
 LEAST_SIDE = 4
@@ -42,12 +43,13 @@ def names() -> tuple[str, ...]:
 
 
 def build(
-    settings: ModelSettings, spec: InputSpec, classes: int, base: Path | None = None
+    settings: ModelSettings, spec: Inputs, classes: int, base: Path | None = None
 ) -> nn.Module:
     """A network with fresh weights, drawn from torch's global generator.
 
     Args:
-        spec: the input; the network maps (N, *spec.shape) to logits (N, classes).
+        spec: the input; the network maps (N, *spec.shape) to logits (N, classes). Of several
+            inputs, the network gets each by position.
         base: the folder that the path of a `python:` factory starts from; by default the
             working folder.
 
@@ -57,6 +59,10 @@ def build(
     if settings.python is not None:
         return from_factory(settings.python, settings.arguments, spec, classes, base)
     name = str(settings.name)
+    if name == "tablemlp":
+        return _of_tables(spec, classes, settings.width)
+    if isinstance(spec, NamedInputs):
+        raise _one_input(name, spec)
     if name == "mlp":
         from edgekd.models.mlp import MLP
 
@@ -95,6 +101,30 @@ def _of_images(name: str, shape: tuple[int, ...], classes: int, width: float) ->
         "shufflenet_v2": ShuffleNetV2,
     }
     return of_side[name](inputs, min(height, wide), classes, width)
+
+
+def _of_tables(spec: Inputs, classes: int, width: float) -> nn.Module:
+    from edgekd.models.tablemlp import TableMLP
+
+    kinds = tuple(part.kind for part in spec.inputs)
+    if kinds not in (("row",), ("codes",), ("row", "codes")):
+        raise StageError(
+            f"tablemlp looks at rows of a table, and the samples are {', '.join(kinds)}.",
+            where="model tablemlp",
+            fix="model: mlp, or a network for images",
+        )
+    numbers = spec.inputs[0].shape[0] if kinds[0] == "row" else 0
+    sizes = tuple(len(values) + 1 for values in spec.inputs[-1].vocabulary)
+    return TableMLP(numbers, sizes, classes, width)
+
+
+def _one_input(name: str, spec: NamedInputs) -> StageError:
+    return StageError(
+        f"{name} takes one input, and the samples have {len(spec.inputs)}: "
+        f"{', '.join(part.name for part in spec.inputs)}.",
+        where=f"model {name}",
+        fix="model: tablemlp for a table, or your own factory (python:)",
+    )
 
 
 def _check_image(name: str, spec: InputSpec) -> None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from edgekd.spec import InputSpec
+from edgekd import inputs
+from edgekd.spec import Inputs
 
 
 def parameters(model: nn.Module) -> int:
@@ -17,24 +18,30 @@ def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def macs(model: nn.Module, spec: InputSpec) -> int:
-    """Multiply-accumulates of one inference (batch 1) in convolutions and matrix products.
+def macs(model: nn.Module, spec: Inputs) -> int:
+    """Multiply-accumulates of one inference (batch 1) of a network with inputs of the spec: see
+    `macs_of`.
+    """
+    return macs_of(model, inputs.zeros(spec, 1))
+
+
+def macs_of(model: nn.Module, example: Any) -> int:
+    """Multiply-accumulates of the example's inference in convolutions and matrix products.
 
     As in the literature, biases, normalisation, activations, additions and pooling are left out:
     every output counts the products that it sums. Functions such as `torch.nn.functional.conv2d`
     and the two products of attention count like layers.
     """
     modes = [(module, module.training) for module in model.modules()]
-    example = torch.zeros(1, *spec.shape)
     parameter = next(model.parameters(), None)
     if parameter is not None:
-        example = example.to(parameter.device)
+        example = inputs.apply(lambda part: part.to(parameter.device), example)
     model.eval()
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one function that would hide its products
     try:
         with torch.no_grad(), _Counter() as counter:
-            model(example)
+            inputs.call(model, example)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)
         for module, training in modes:

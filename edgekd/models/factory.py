@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgekd import inputs
 from edgekd.errors import StageError
 from edgekd.references import user_function
 from edgekd.references import where_raised as _where_raised
-from edgekd.spec import InputSpec
+from edgekd.spec import Inputs, NamedInputs
 
 if TYPE_CHECKING:
     from torch import nn
 
-SIGNATURE = "def {name}(spec: edgekd.spec.InputSpec, classes: int, **arguments) -> torch.nn.Module"
+SIGNATURE = "def {name}(spec: edgekd.spec.Inputs, classes: int, **arguments) -> torch.nn.Module"
 
 
 def from_factory(
     reference: str,
     arguments: Mapping[str, Any],
-    spec: InputSpec,
+    spec: Inputs,
     classes: int,
     base: Path | None = None,
 ) -> nn.Module:
@@ -28,7 +29,7 @@ def from_factory(
 
     Raises:
         StageError: the factory cannot be imported or fails, or what it returns is no network from
-            (N, *spec.shape) to (N, classes).
+            inputs of the spec, such as (N, *spec.shape), to (N, classes).
     """
     from torch import nn
 
@@ -51,7 +52,7 @@ def from_factory(
     return network
 
 
-def _try_out(network: nn.Module, reference: str, spec: InputSpec, classes: int) -> None:
+def _try_out(network: nn.Module, reference: str, spec: Inputs, classes: int) -> None:
     import torch
 
     parameter = next(network.parameters(), None)
@@ -60,13 +61,14 @@ def _try_out(network: nn.Module, reference: str, spec: InputSpec, classes: int) 
     network.eval()
     try:
         with torch.no_grad():
-            answer = network(torch.zeros(2, *spec.shape, device=like.device))
+            answer = inputs.call(network, inputs.zeros(spec, 2, like.device))
     except Exception as error:
         raise StageError(
-            f"The network of {reference} fails on an input (2, {_list(spec.shape)}): "
+            f"The network of {reference} fails on an input "
+            f"{inputs.describe(spec, '2')}: "
             f"{type(error).__name__}: {error}",
             where=_where_raised(error, reference),
-            fix="its forward gets (N, *spec.shape), float32, normalised",
+            fix=_forward(spec),
         ) from error
     finally:
         for module, training in modes:
@@ -83,6 +85,15 @@ def _try_out(network: nn.Module, reference: str, spec: InputSpec, classes: int) 
             where=reference,
             fix="forward returns one tensor (N, classes), before any softmax",
         )
+
+
+def _forward(spec: Inputs) -> str:
+    if isinstance(spec, NamedInputs):
+        return (
+            "its forward gets the inputs by position, in the order of spec.inputs: numbers are "
+            "float32, normalised, and codes of categories int32"
+        )
+    return "its forward gets (N, *spec.shape), float32, normalised"
 
 
 def _list(shape: tuple[int, ...]) -> str:

@@ -16,6 +16,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from edgekd import inputs
 from edgekd.config.stages import ModelSettings
 from edgekd.errors import StageError
 from edgekd.models.build import build
@@ -156,7 +157,7 @@ def _try_out(model: nn.Module, spec: ModelSpec, where: Path) -> None:
     expected = (1, len(spec.labels))
     try:
         with torch.no_grad():
-            shape = tuple(model(torch.zeros(1, *spec.input.shape)).shape)
+            shape = tuple(inputs.call(model, inputs.zeros(spec.input, 1)).shape)
     except (RuntimeError, ValueError, IndexError) as error:
         raise StageError(
             f"The stored shapes do not make a network: layer {reached} fails: {error}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,9 @@ class Runtime(Protocol):
         """What the file tells about itself; None for a file that edgekd did not export."""
         ...
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits (B, C) of normalised samples (B, *shape), channels first.
+    def run(self, x: Any) -> NDArray[np.float32]:
+        """Logits (B, C) of normalised samples (B, *shape), channels first, or of several inputs a
+        dictionary of such arrays by name.
 
         An int8 file's input is quantized and its output dequantized on the way.
 
@@ -37,7 +38,7 @@ class Runtime(Protocol):
         """
         ...
 
-    def run_integers(self, x: NDArray[np.float32]) -> NDArray[np.int8]:
+    def run_integers(self, x: Any) -> NDArray[np.int8]:
         """The integers (B, C) of an int8 file's output for the same samples.
 
         Raises:

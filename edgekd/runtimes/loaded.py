@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +39,14 @@ class LoadedFile:
         """What the file tells about itself; None for a file that edgekd did not export."""
         return self._spec
 
-    def run(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(self, x: Any) -> NDArray[np.float32]:
         """See `Runtime.run`."""
         try:
             return self._file.run(x)
         except agent.AgentError as error:
             raise explained(error, DataError) from error
 
-    def run_integers(self, x: NDArray[np.float32]) -> NDArray[np.int8]:
+    def run_integers(self, x: Any) -> NDArray[np.int8]:
         """See `Runtime.run_integers`."""
         try:
             raw = self._file.run_raw(x)

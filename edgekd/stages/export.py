@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgekd.config.base import Settings
 from edgekd.config.pipeline import RUNTIME_OF
@@ -62,6 +62,7 @@ def run(job: Job[ExportStage]) -> Made:
 
 
 def _export(job: Job[ExportStage]) -> Made:
+    from edgekd import inputs
     from edgekd.data.dataset import load
     from edgekd.export.parity import quantization_step
     from edgekd.models.count import macs, parameters
@@ -71,7 +72,8 @@ def _export(job: Job[ExportStage]) -> Made:
     source = job.inputs[settings.role]
     network = saved_network(source / FLOAT if settings.quantized else source, job.base)
     size, work = parameters(network.model), macs(network.model, data.spec)
-    x = data.spec.normalise(data.validation.x[: settings.export.parity_samples])
+    few = inputs.take(data.validation.x, slice(settings.export.parity_samples))
+    x = data.spec.normalise(few)
     models: list[ModelFigures] = []
     parity: list[ParityFigures] = []
     int8: DeployedSpec | None = None
@@ -133,15 +135,14 @@ def _write(form: str, variant: _Variant, spec: ModelSpec, path: Path) -> Deploye
     return write(variant.modules[form], spec, path, precision=variant.precision)
 
 
-def _torch_logits(model: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    import torch
-
+def _torch_logits(model: nn.Module, x: Any) -> NDArray[np.float32]:
+    from edgekd import inputs
     from edgekd.train.evaluate import logits_of
 
-    return logits_of(model, torch.from_numpy(x)).numpy()
+    return logits_of(model, inputs.tensors(x)).numpy()
 
 
-def _runtime_logits(path: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _runtime_logits(path: Path, x: Any) -> NDArray[np.float32]:
     from edgekd.runtimes import load
 
     return load(path).run(x)

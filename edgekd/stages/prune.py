@@ -26,8 +26,7 @@ def run(job: Job[PruneStage]) -> Made:
     Raises:
         StageError: the target cannot be reached with the rounding of channels.
     """
-    import torch
-
+    from edgekd import inputs
     from edgekd.compress.prune import prune
     from edgekd.data.dataset import load
     from edgekd.models.count import macs
@@ -36,7 +35,7 @@ def run(job: Job[PruneStage]) -> Made:
     data = load(job.inputs["data"])
     student = saved_network(job.inputs["student"], job.base)
     before = macs(student.model, data.spec)
-    model = prune(student.model, torch.zeros(2, *data.spec.shape), settings.prune)
+    model = prune(student.model, inputs.zeros(data.spec, 2), settings.prune)
     train_network(
         job,
         model,

@@ -43,6 +43,7 @@ def run(job: Job[QuantizeStage]) -> Made:
     """
     import shutil
 
+    from edgekd import inputs
     from edgekd.compress.quantize import (
         WEIGHTS,
         calibrate,
@@ -63,10 +64,11 @@ def run(job: Job[QuantizeStage]) -> Made:
     network = student.model
     size, work = parameters(network), macs(network, data.spec)
     samples = normalised(data.train, data.spec, device())
-    chosen = epoch_order(len(samples), job.seed, 0)[: settings.quantize.calibration_samples]
-    calibration = samples[chosen].cpu().split(64)
+    chosen = epoch_order(len(data.train), job.seed, 0)[: settings.quantize.calibration_samples]
+    observed = inputs.apply(lambda part: part.cpu(), inputs.take(samples, chosen))
+    calibration = list(inputs.split(observed, 64))
     qat = settings.quantize.mode == "qat"
-    prepared = (prepare_qat if qat else prepare_ptq)(network, calibration[0][:4])
+    prepared = (prepare_qat if qat else prepare_ptq)(network, inputs.take(observed, slice(4)))
     calibrate(prepared, calibration)
     if qat:
         train_network(

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgekd import inputs
 from edgekd.config.data import Augment
 from edgekd.data.augment import view
 from edgekd.data.dataset import Split
 from edgekd.data.mixing import Pairs, blend, pairs
-from edgekd.spec import InputSpec
+from edgekd.spec import Inputs, InputSpec, NamedInputs
 from edgekd.train.prefetch import prefetched
 
 
@@ -23,8 +24,9 @@ from edgekd.train.prefetch import prefetched
 class Batch:
     """What one step trains on."""
 
-    x: Tensor
-    """(B, *shape), normalised, augmented and perhaps mixed."""
+    x: Any
+    """(B, *shape), normalised, augmented and perhaps mixed; of several inputs, a dictionary of such
+    tensors."""
     y: Tensor
     """(B,), int64; of mixed samples, `share` of the target."""
     index: Tensor
@@ -46,8 +48,8 @@ class Stored:
     a time.
     """
 
-    def __init__(self, split: Split, spec: InputSpec, device: torch.device) -> None:
-        self.raw = np.asarray(split.x)
+    def __init__(self, raw: NDArray[Any], spec: InputSpec, device: torch.device) -> None:
+        self.raw = np.asarray(raw)
         self.spec = spec
         self.device = device
 
@@ -65,16 +67,22 @@ class Stored:
         return prefetched(self[slice(start, start + size)] for start in starts)
 
 
-Samples = Tensor | Stored
+Samples = Tensor | Stored | dict[str, Tensor | Stored]
 
 
-def normalised(split: Split, spec: InputSpec, device: torch.device) -> Samples:
+def normalised(split: Split, spec: Inputs, device: torch.device) -> Samples:
     """The whole split as the network sees it: (N, *shape), float32, images channels last. A large
     one gives each batch so when it is asked for, and stays where it is, such as on disk.
     """
-    if 4 * split.x.size > LARGE:
-        return Stored(split, spec, device)
-    return _as_seen(np.asarray(split.x), spec, device)
+    if isinstance(spec, NamedInputs):
+        return {part.name: _kept(split.x[part.name], part, device) for part in spec.inputs}
+    return _kept(split.x, spec, device)
+
+
+def _kept(raw: NDArray[Any], spec: InputSpec, device: torch.device) -> Tensor | Stored:
+    if 4 * raw.size > LARGE:
+        return Stored(raw, spec, device)
+    return _as_seen(np.asarray(raw), spec, device)
 
 
 def _as_seen(raw: NDArray[Any], spec: InputSpec, device: torch.device) -> Tensor:
@@ -104,13 +112,15 @@ def mix(seed: int, number: int) -> int:
 
 
 def varied(
-    x: Samples, index: Tensor, augment: Augment, seed: int, number: int, spec: InputSpec
-) -> tuple[Tensor, Pairs | None]:
+    x: Samples, index: Tensor, augment: Augment, seed: int, number: int, spec: Inputs
+) -> tuple[Any, Pairs | None]:
     """View `number` of the samples at `index`, and what was mixed into them.
 
     Everything that shows views to a network comes here: the loop to its student and the soft-label
-    cache to the teacher see the same pixels.
+    cache to the teacher see the same pixels. Several inputs are shown as they are.
     """
+    if isinstance(x, dict) or isinstance(spec, NamedInputs):
+        return inputs.take(x, index), None
     samples = view(x[index], index, augment, seed, number, spec)
     if number == 0 or not augment.mixes:
         return samples, None
@@ -128,13 +138,13 @@ def training_batches(
     augment_seed: int,
     view_number: int,
     teacher: Tensor | None,
-    spec: InputSpec,
+    spec: Inputs,
 ) -> Generator[Batch, None, None]:
     """The batches of one epoch. Where they take work, because samples are varied or streamed, the
     next ones are made while one is trained on.
 
     Args:
-        x: (N, *shape), normalised.
+        x: (N, *shape), normalised; or several inputs by name.
         y: (N,).
         order: (N,), the epoch's permutation.
         view_number: which view of every sample this epoch trains on.

@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgekd import inputs
 from edgekd.data.dataset import Split
 from edgekd.results import Accuracy
-from edgekd.spec import InputSpec
+from edgekd.spec import Inputs
 from edgekd.statistics import wilson_interval
 from edgekd.train.batches import Samples, normalised
 from edgekd.train.precision import device
@@ -21,14 +22,13 @@ def logits_of(model: nn.Module, x: Samples, batch_size: int = 512) -> Tensor:
     training = model.training
     model.eval()
     try:
-        return torch.cat([model(part).float() for part in x.split(batch_size)])
+        parts = inputs.split(x, batch_size)
+        return torch.cat([inputs.call(model, part).float() for part in parts])
     finally:
         model.train(training)
 
 
-def predict_logits(
-    model: nn.Module, split: Split, spec: InputSpec, batch_size: int = 512
-) -> Tensor:
+def predict_logits(model: nn.Module, split: Split, spec: Inputs, batch_size: int = 512) -> Tensor:
     """Logits (N, C), float32, on the CPU, of a split's raw samples."""
     where = device()
     return logits_of(model.to(where), normalised(split, spec, where), batch_size).cpu()

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgekd import inputs
 from edgekd.config.data import Augment
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
-from edgekd.spec import HEADLINE, InputSpec, Task
+from edgekd.spec import HEADLINE, Inputs, Task
 from edgekd.store import digest
 from edgekd.tasks.losses import headline, label_loss
 from edgekd.train import checkpoint as checkpoints
@@ -47,7 +48,7 @@ def fit(
     model: nn.Module,
     train: Split,
     validation: Split,
-    spec: InputSpec,
+    spec: Inputs,
     settings: TrainSettings,
     objective: Objective,
     *,
@@ -67,7 +68,7 @@ def fit(
     epoch from `seed` and the epoch's number.
 
     Args:
-        model: from (B, *spec.shape) to logits (B, C), or to what else the task's outputs are.
+        model: from (B, *spec.shape), or several inputs, to logits (B, C), or to what else the task's outputs are.
         train: targets by the task; a regression's are standardised already.
         validation: likewise.
         task: what the targets are; decides what an epoch is judged by.
@@ -197,7 +198,7 @@ class _Training:
         self, batch: Batch, objective: Objective, epoch: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with self._autocast():
-            logits = self.model(batch.x)
+            logits = inputs.call(self.model, batch.x)
         loss, named = objective(logits.float(), batch, epoch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -126,7 +126,10 @@ def dequantized(y: np.ndarray, deployed: DeployedSpec) -> np.ndarray:
 def run_onnx(path: Path, x: np.ndarray, deployed: DeployedSpec) -> np.ndarray:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # Exact kernels where the processor has no VNNI; see edgekd/agent/agent.py.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (y,) = session.run(["scores"], {"pixels": quantized(x, deployed)})
     return dequantized(np.asarray(y), deployed)
 
