@@ -6,7 +6,6 @@ file's metadata, so that a deployed file alone is enough to preprocess an input 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -134,7 +133,7 @@ class NamedInputs(BaseModel):
         """What tells it from the kinds of a single input."""
         return "named"
 
-    def normalise(self, raw: Mapping[str, Any]) -> Any:
+    def normalise(self, raw: Any) -> Any:
         """Raw samples by name to what the network sees, in the spec's order."""
         return {part.name: part.normalise(raw[part.name]) for part in self.inputs}
 

@@ -68,7 +68,8 @@ def fit(
     epoch from `seed` and the epoch's number.
 
     Args:
-        model: from (B, *spec.shape), or several inputs, to logits (B, C), or to what else the task's outputs are.
+        model: from (B, *spec.shape), or several inputs, to logits (B, C), or to what else the
+            task's outputs are.
         train: targets by the task; a regression's are standardised already.
         validation: likewise.
         task: what the targets are; decides what an epoch is judged by.
