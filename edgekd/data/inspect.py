@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from edgekd.config.data import AudioFolderData, ImageFolderData, NpzData
-from edgekd.data import folders, npz, sound
+from edgekd.config.data import AudioFolderData, FolderData, ImageFolderData, NpzData
+from edgekd.data import npz, sound
 from edgekd.data.archive import Files
+from edgekd.data.checks import some
 from edgekd.data.dataset import Dataset
+from edgekd.data.listing import Item, check_classes, check_empty, find_items
+from edgekd.data.sheet import Row, draw_sheet, heat, sample, spread
+from edgekd.data.survey import Picture, Recording, Survey, shown, survey
+from edgekd.errors import DataError
+from edgekd.spec import InputSpec
 
-COLUMNS = 10
-"""Samples of each class on the sheet."""
-TILE = 64
-"""Pixels of a sample on the sheet."""
+BARS = "▁▂▃▄▅▆▇█"
+LISTED = 10
+"""Broken files and duplicates that are named."""
 
 
 def inspect(
@@ -26,69 +31,171 @@ def inspect(
     size: tuple[int, int] | None = None,
     sheet: Path | None = None,
 ) -> Iterator[str]:
-    """Lines about a folder, .zip or .npz file; files that are broken or twice there are notes.
+    """Lines about a folder, .zip or .npz file, and about what of it would stop a run.
 
     Args:
         label: expression that finds a recording's class in its name.
-        size: height and width that pictures are brought to.
+        size: height and width that pictures have on the sheet.
         sheet: a .png file for a contact sheet, a row a class.
 
     Raises:
         DataError: the source cannot be used at all; says why.
     """
     path = path.absolute()
-    with tempfile.TemporaryDirectory(prefix="edgekd-") as work:
-        yield from _told(_read(path, label, size, Path(work)), sheet)
+    if path.suffix.lower() == ".npz":
+        yield from _arrays(npz.load(NpzData(path=path), path.parent), sheet)
+        return
+    with Files(path) as files:
+        settings = _guess(files, label, size)
+        items, notes, empty = find_items(files, settings)
+        made = survey(files, items, settings)
+        what = "recordings" if isinstance(settings, AudioFolderData) else "pictures"
+        classes = len({item.label for item in items})
+        yield f"{path.name}: {len(items):,} {what} of {classes} classes"
+        yield from _counts(items)
+        yield from _recordings(made) if what == "recordings" else _pictures(made)
+        yield from (f"note: {note}" for note in notes)
+        yield from _problems(made, empty, str(path))
+        if sheet is not None:
+            draw_sheet(f"{path.name}: {len(items):,} {what}", _rows(files, made, settings), sheet)
+            yield f"sheet: {sheet}"
 
 
-def _told(dataset: Dataset, sheet: Path | None) -> Iterator[str]:
+def _guess(files: Files, label: str | None, size: tuple[int, int] | None) -> FolderData:
+    names = [name.lower() for name in files.names]
+    if sum(name.endswith((*sound.WAV, *sound.OTHERS)) for name in names) * 2 > len(names):
+        return AudioFolderData(path=files.path, label=label)
+    return ImageFolderData(path=files.path, size=size)
+
+
+def _counts(items: Sequence[Item]) -> Iterator[str]:
+    """A line a class; in one column where the folder has no parts."""
+    present = {item.part for item in items}
+    parts = [part for part in ("train", "validation", "test") if part in present]
+    counted = Counter((item.label, item.part) for item in items)
+    heads = parts if len(parts) > 1 else ["files"]
+    yield f"{'class':20} " + " ".join(f"{head:>10}" for head in heads)
+    for name in sorted({item.label for item in items}):
+        yield f"{name:20} " + " ".join(f"{counted[name, part]:10,}" for part in parts)
+
+
+def _pictures(made: Survey) -> Iterator[str]:
+    found = [picture for picture in made.found.values() if isinstance(picture, Picture)]
+    if not found:
+        return
+    sizes = Counter((picture.width, picture.height) for picture in found)
+    (width, height), often = sizes.most_common(1)[0]
+    if len(sizes) == 1:
+        yield f"size: all are {width} x {height}"
+    else:
+        longer = np.array([max(picture.width, picture.height) for picture in found])
+        yield (
+            f"size: {len(sizes)} sizes, most often {width} x {height} ({often / len(found):.0%}); "
+            f"longer side {_spread(longer, '{:.0f}', 'pixels')}"
+        )
+        yield "      set data.size: [height, width]"
+    colour = sum(picture.colour for picture in found)
+    yield f"colour: {colour:,} in colour, {len(found) - colour:,} grey"
+
+
+def _recordings(made: Survey) -> Iterator[str]:
+    found = [recording for recording in made.found.values() if isinstance(recording, Recording)]
+    if not found:
+        return
+    yield f"duration: {_spread(np.array([r.seconds for r in found]), '{:.2f}', 's')}"
+    rates = Counter(recording.rate for recording in found)
+    channels = Counter(recording.channels for recording in found)
+    yield "rate: " + ", ".join(f"{rate} Hz ({count:,})" for rate, count in rates.most_common())
+    yield "channels: " + ", ".join(f"{n} ({count:,})" for n, count in channels.most_common())
+
+
+def _spread(values: np.ndarray, form: str, unit: str) -> str:
+    """Smallest, median, largest, and a histogram of the values between the 1st and 99th
+    percentile, those beyond it at its ends.
+    """
+    low, middle, high = (form.format(v) for v in (values.min(), np.median(values), values.max()))
+    ends = np.percentile(values, [1, 99])
+    if ends[0] == ends[1]:
+        return f"{low} to {high} {unit}, median {middle}"
+    counts, _ = np.histogram(values.clip(*ends), 16, tuple(ends))
+    bars = "".join(BARS[round(7 * count / counts.max())] for count in counts)
+    return f"{low} to {high} {unit}, median {middle}  {bars}"
+
+
+def _problems(made: Survey, empty: Sequence[str], where: str) -> Iterator[str]:
+    """What would stop a run, or should be known."""
+    stops: tuple[Callable[[], None], ...] = (
+        lambda: check_empty(empty, where),
+        lambda: check_classes(made.items, where),
+    )
+    for check in stops:
+        try:
+            check()
+        except DataError as error:
+            yield f"stops a run: {error.what} ({error.where})"
+    if made.broken:
+        listed = some([f"{name} ({made.broken[name]})" for name in sorted(made.broken)], LISTED)
+        yield f"stops a run, without skip_broken: {_files(len(made.broken))} broken: {listed}"
+    twice = defaultdict(list)
+    for first, other in made.twice():
+        kind = "parts" if first.part != other.part else "classes" if _differ(first, other) else ""
+        twice[kind].append(f"{first.name} = {other.name}")
+    for kind, told in (
+        ("parts", "stops a run, without allow_duplicates: {} the same in two parts: {}"),
+        ("classes", "note: {} the same in two classes: {}"),
+        ("", "note: {} the same as another of the class: {}"),
+    ):
+        if twice[kind]:
+            yield told.format(_files(len(twice[kind])), some(twice[kind], LISTED))
+
+
+def _files(count: int) -> str:
+    return f"{count:,} files are" if count > 1 else "1 file is"
+
+
+def _differ(first: Item, other: Item) -> bool:
+    return first.label != other.label
+
+
+def _rows(files: Files, made: Survey, settings: FolderData) -> list[Row]:
+    rows: list[Row] = []
+    for name in sorted({item.label for item in made.items}):
+        good = [i.name for i in made.items if i.label == name and i.name in made.found]
+        chosen = [good[place] for place in spread(len(good))] if good else []
+        count = sum(item.label == name for item in made.items)
+        rows.append((name, count, [shown(files.read(one), one, settings) for one in chosen]))
+    return rows
+
+
+def _arrays(dataset: Dataset, sheet: Path | None) -> Iterator[str]:
+    """Lines about a data set that is whole."""
     spec = dataset.spec
+    if not isinstance(spec, InputSpec):
+        raise DataError("Samples of several inputs cannot be shown.", where=dataset.name)
     yield f"{dataset.name}: {dataset.classes} classes, {spec.kind} samples of shape {spec.shape}"
-    if spec.sound is not None:
-        seconds = spec.sound.samples / spec.sound.rate
-        yield f"recordings are cut or padded to {seconds:g} s at {spec.sound.rate} Hz"
     splits = dataset.splits
     yield f"{'class':20} " + " ".join(f"{name:>10}" for name in splits)
-    for number, name in enumerate(dataset.labels):
+    classes = dataset.task in ("classification", "binary")
+    for number, name in enumerate(dataset.labels if classes else ()):
         counts = [int((split.y == number).sum()) for split in splits.values()]
-        yield f"{name:20} " + " ".join(f"{count:10}" for count in counts)
-    for warning in dataset.warnings:
-        yield f"note: {warning}"
+        yield f"{name:20} " + " ".join(f"{count:10,}" for count in counts)
+    if not classes:
+        counts = [len(split) for split in splits.values()]
+        yield f"{dataset.task:20} " + " ".join(f"{count:10,}" for count in counts)
+    yield from (f"note: {warning}" for warning in dataset.warnings)
     if sheet is not None:
-        write_sheet(dataset, sheet)
+        draw_sheet(dataset.name, _sample_rows(dataset, classes), sheet)
         yield f"sheet: {sheet}"
 
 
-def write_sheet(dataset: Dataset, path: Path) -> None:
-    """A picture with the first training samples of each class, a row a class; of recordings, the
-    features, low frequencies below. Rows of numbers are drawn as stripes.
-    """
-    from PIL import Image
-
+def _sample_rows(dataset: Dataset, classes: bool) -> list[Row]:
     x, y = dataset.train.x, dataset.train.y
-    page = Image.new("RGB", (COLUMNS * TILE, dataset.classes * TILE), "white")
     low, high = float(x.min()), float(x.max())
-    for number in range(dataset.classes):
-        for column, index in enumerate(np.flatnonzero(y == number)[:COLUMNS]):
-            sample = np.asarray(x[index], np.float32).reshape(
-                (*(1,) * (3 - x[0].ndim), *x[0].shape)
-            )
-            if dataset.spec.kind == "audio":
-                sample = sample.transpose(0, 2, 1)[:, ::-1]
-            scaled = ((sample[:3] - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
-            colours = scaled if len(scaled) == 3 else np.repeat(scaled[:1], 3, 0)
-            tile = Image.fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0)))
-            page.paste(tile.resize((TILE - 2, TILE - 2)), (column * TILE, number * TILE))
-    page.save(path, "PNG")
-
-
-def _read(path: Path, label: str | None, size: tuple[int, int] | None, work: Path) -> Dataset:
-    if path.suffix.lower() == ".npz":
-        return npz.load(NpzData(path=path), path.parent)
-    with Files(path) as files:
-        names = [name.lower() for name in files.names]
-    if sum(name.endswith((*sound.WAV, *sound.OTHERS)) for name in names) * 2 > len(names):
-        settings = AudioFolderData(path=path, label=label, skip_broken=True, allow_duplicates=True)
-    else:
-        settings = ImageFolderData(path=path, size=size, skip_broken=True, allow_duplicates=True)
-    return folders.read(settings, path, work)
+    rows: list[Row] = []
+    for number, name in enumerate(dataset.labels if classes else ("samples",)):
+        places = np.flatnonzero(y == number) if classes else np.arange(len(x))
+        chosen = places[spread(len(places))]
+        audio = dataset.spec.kind == "audio"
+        tiles = [heat(x[i][0]) if audio else sample(x[i], low, high) for i in chosen]
+        rows.append((name, len(places), tiles))
+    return rows

@@ -44,6 +44,20 @@ def list_items(files: Files, settings: FolderData) -> tuple[list[Item], list[str
         DataError: no samples; a file without a class; one class; an empty class; classes that
             differ between the parts.
     """
+    items, notes, empty = find_items(files, settings)
+    where = str(files.path)
+    check_empty(empty, where)
+    check_classes(items, where)
+    return items, notes
+
+
+def find_items(files: Files, settings: FolderData) -> tuple[list[Item], list[str], list[str]]:
+    """The samples in the order of their names, notes on what was left out, and classes' folders
+    that are empty.
+
+    Raises:
+        DataError: no samples; a file without a class.
+    """
     audio = isinstance(settings, AudioFolderData)
     suffixes = (*sound.WAV, *sound.OTHERS) if audio else PICTURES
     names = [name for name in files.names if name.lower().endswith(suffixes)]
@@ -63,10 +77,7 @@ def list_items(files: Files, settings: FolderData) -> tuple[list[Item], list[str
     items = [
         _item(name, path, parted, settings, where) for name, path in zip(names, inner, strict=True)
     ]
-    if not by_name:
-        _check_empty(files, items, root, parted)
-    _check_classes(items, where)
-    return items, notes
+    return items, notes, [] if by_name else _empty(files, items, root, parted)
 
 
 def _root(names: Sequence[str], least: int) -> str:
@@ -119,21 +130,38 @@ def _found(pattern: str, text: str, field: str, where: str) -> str:
     return match[1]
 
 
-def _check_empty(files: Files, items: list[Item], root: str, parted: bool) -> None:
+def _empty(files: Files, items: list[Item], root: str, parted: bool) -> list[str]:
     depth = 2 if parted else 1
     used = {"/".join(item.name[len(root) :].split("/")[:depth]) for item in items}
+    found = []
     for folder in sorted(files.folders):
         inner = folder[len(root) :]
         is_class = folder.startswith(root) and len(inner.split("/")) == depth and inner
         if is_class and inner not in used:
-            raise DataError(
-                f"The class {inner.split('/')[-1]!r} is empty.",
-                where=f"{files.path}, {folder}",
-                fix="add samples, or remove the folder",
-            )
+            found.append(folder)
+    return found
 
 
-def _check_classes(items: list[Item], where: str) -> None:
+def check_empty(folders: Sequence[str], where: str) -> None:
+    """Refuses empty classes.
+
+    Raises:
+        DataError: there are some.
+    """
+    if folders:
+        raise DataError(
+            f"The class {folders[0].rpartition('/')[2]!r} is empty.",
+            where=f"{where}, {some(folders)}",
+            fix="add samples, or remove the folder",
+        )
+
+
+def check_classes(items: Sequence[Item], where: str) -> None:
+    """Refuses a single class, and parts of different classes.
+
+    Raises:
+        DataError: it is so.
+    """
     found = {part: {i.label for i in items if i.part == part} for part in PARTS.values()}
     train = found["train"]
     if not train:

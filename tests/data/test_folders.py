@@ -266,17 +266,3 @@ def test_bad_recordings_are_listed(tmp_path: Path) -> None:
         lambda: sounds(root, label="^([0-9])_", skip_broken=True, features=Features(mels=500)),
         "mels",
     )
-
-
-def test_inspect_counts_notes_and_draws(tmp_path: Path) -> None:
-    from edgekd.data.inspect import inspect
-
-    root = pictures(tmp_path / "fruit")
-    (root / "pears" / "bad.png").write_bytes(b"no")
-    lines = list(inspect(root, sheet=tmp_path / "sheet.png"))
-    counts = next(line for line in lines if line.startswith("pears")).split()[1:]
-    assert sum(map(int, counts)) == 10
-    assert any("bad.png" in line for line in lines)
-    assert Image.open(tmp_path / "sheet.png").size == (640, 128)
-    rec = recordings(tmp_path / "rec")
-    assert "audio" in next(inspect(rec, label="^([0-9])_", sheet=tmp_path / "s.png"))
