@@ -169,6 +169,8 @@ def headline(summary: Summary) -> str:
         before.append(_score(both.teacher_accuracy) if both.teacher_accuracy else units.NONE)
     before.append(units.size(teacher.bytes))
     parts[0] = units.about(final.parameters)
+    if both.final_accuracy:
+        parts[1] = units.score(both.final_accuracy.value, both.final_accuracy.metric)
     arrows = [f"{a} → {b}" for a, b in zip(before, parts, strict=True)]
     if both.speedup and both.final_bench:
         where = f"in {RUNTIMES.get(both.final_bench.runtime, both.final_bench.runtime)}"

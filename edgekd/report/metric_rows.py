@@ -13,6 +13,8 @@ from edgekd.results import MetricFigures, ModelFigures, Summary
 from edgekd.tasks.bootstrap import intervals, ratio
 from edgekd.tasks.names import title
 
+MEAN = "mean of the targets"
+
 
 @dataclass(frozen=True)
 class MetricTable:
@@ -33,6 +35,7 @@ def metric_table(summary: Summary) -> MetricTable | None:
     names = list(dict.fromkeys(name for name, _ in keys))
     ordered = sorted(keys, key=lambda key: names.index(key[0]))
     by_model = [{(row.name, row.target): row for row in model.metrics} for model in models]
+    several = {name for name, target in keys if target}
     return MetricTable(
         columns=[
             (
@@ -42,7 +45,11 @@ def metric_table(summary: Summary) -> MetricTable | None:
             for model in models
         ],
         rows=[
-            (_capital(title(name)), target, [found.get((name, target)) for found in by_model])
+            (
+                _capital(title(name)),
+                target or (MEAN if name in several else ""),
+                [found.get((name, target)) for found in by_model],
+            )
             for name, target in ordered
         ],
     )

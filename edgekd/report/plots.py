@@ -53,7 +53,9 @@ def training_curves(
         if ("teacher" in stages)
         else None
     )
-    return [_curves(stage, runs, low, best, metric) for stage, runs in stages.items()]
+    high = 1.0 if metric == "accuracy" else max(settled)
+    high = high if high > low else 1.0
+    return [_curves(stage, runs, low, high, best, metric) for stage, runs in stages.items()]
 
 
 def score_scale(metric: str) -> tuple[float, str]:
@@ -62,7 +64,12 @@ def score_scale(metric: str) -> tuple[float, str]:
 
 
 def _curves(
-    stage: str, runs: list[list[EpochRecord]], low: float, teacher: float | None, metric: str
+    stage: str,
+    runs: list[list[EpochRecord]],
+    low: float,
+    high: float,
+    teacher: float | None,
+    metric: str,
 ) -> Markup:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -77,7 +84,7 @@ def _curves(
             values = [factor * record.validation_accuracy for record in history]
             upper.plot(epochs, values, marker=marker, **look)
             lower.plot(epochs, [record.loss for record in history], marker=marker, **look)
-        top = factor * (1 + 0.04 * (1 - low))
+        top = factor * (high + 0.04 * (high - low))
         if teacher is not None and stage != "teacher":
             upper.axhline(
                 factor * teacher, color=colour("teacher"), linewidth=1.2, linestyle=(0, (4, 3))
@@ -142,8 +149,10 @@ def trade_off(points: list[Point], name: str, cost: str, unit: str) -> Markup:
         reach = max(1.6, (max(costs) / min(costs)) ** 0.18)
         axes.set_xlim(min(costs) / reach, max(costs) * reach)
         lows = [factor * point.accuracy.low for point in points]
-        room = max(0.01 * factor, factor - min(lows)) * 0.12
-        axes.set_ylim(min(lows) - room, factor + room)
+        top = max(factor * point.accuracy.high for point in points)
+        top = factor if metric == "accuracy" else top
+        room = max(0.01 * factor, top - min(lows)) * 0.12
+        axes.set_ylim(min(lows) - room, top + room)
         axes.xaxis.set_major_locator(LogLocator(subs=_subs(costs), numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: units.quantity(x, unit)))
         axes.xaxis.set_minor_formatter(NullFormatter())

@@ -79,21 +79,23 @@ def check_gate(require: Require, validation: Accuracy, node: str) -> None:
     Raises:
         StageError: the teacher is not good enough to learn from.
     """
-    from edgekd.tasks.names import shown, title
+    from edgekd.tasks.names import is_share, title
 
     least = max(require.accuracy, require.score or 0.0)
     if validation.value >= least or (not require.accuracy and require.score is None):
         return
     metric = validation.metric
-    name = "" if metric == "accuracy" else f"a {title(metric)} of "
+    article = "an" if metric == "r2" else "a"
+    name = "" if metric == "accuracy" else f"{article} {title(metric)} of "
+    form = ".2%" if is_share(metric) else ".3f"
     where = f"{node}: {validation.n} validation samples"
     if metric == "accuracy":
         missing = math.ceil((least - validation.value) * validation.n)
         where = f"{node}: {missing} more of {validation.n} samples would have to be right"
     field = "accuracy" if require.score is None else "score"
     raise StageError(
-        f"The teacher reaches {name}{shown(validation.value, metric, 2)} on validation, and the "
-        f"pipeline requires {shown(least, metric, 2)}.",
+        f"The teacher reaches {name}{validation.value:{form}} on validation, and the pipeline "
+        f"requires {least:{form}}.",
         where=where,
         fix="train it longer (teacher.train.epochs), take a larger one (teacher.model), check the "
         f"labels' order, or lower teacher.require.{field}. The teacher is kept.",

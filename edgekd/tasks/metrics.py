@@ -35,7 +35,7 @@ def judge(
     split: str,
     resamples: int | None = None,
 ) -> tuple[Accuracy, list[MetricFigures]]:
-    """The headline score, and every metric of the task.
+    """The headline score, and every metric of the task, the headline's own first.
 
     Args:
         outputs: logits (N, C) or (N, L), or standardised answers (N, T), as the network gives them.
@@ -70,6 +70,7 @@ def judge(
         for (name, target), value in values.items()
         if np.isfinite(value)
     ]
+    figures.sort(key=lambda row: row.name != HEADLINE[spec.task])
     return _headline(spec, figures, n, runtime, split), figures
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score, mean_absolute_error, r2_score
 from tiny_models import Tiny
 
 from edgekd.bench import jobs
@@ -181,3 +182,33 @@ def test_files_that_are_no_models(tmp_path):
     (tmp_path / "a.tflite").write_bytes(b"\x00\x00\x00\x70TFL3")
     with pytest.raises(EdgekdError, match="damaged"):
         bench_file(tmp_path / "a.tflite", ONE)
+
+
+@pytest.mark.parametrize("form", ["onnx", "tflite"])
+def test_scores_of_other_tasks_on_raw_data(tmp_path, form):
+    tiny = Tiny(shape=(4,), classes=3, mean=2.0, std=3.0)
+    x = tiny.samples(80)
+    logits = tiny.logits(x)
+    statistics = {"target_mean": (10.0, 20.0, 30.0), "target_std": (1.0, 2.0, 3.0)}
+    noisy = logits + np.random.default_rng(0).normal(0, 0.5, logits.shape)
+    for task, update, y in (
+        ("multilabel", {}, noisy > 0),
+        ("regression", statistics, noisy * (1, 2, 3) + (10, 20, 30)),
+    ):
+        tiny.spec = tiny.spec.model_copy(update={"task": task, **update})
+        path = tiny.write(tmp_path, form, "float32")
+        np.savez(tmp_path / "data.npz", x=x * 3 + 2, y=y)
+        (row,) = bench_file(path, ONE, tmp_path / "data.npz")
+        assert row.accuracy is not None and row.accuracy.runtime == row.runtime
+        names = {metric.name: metric.value for metric in row.metrics if not metric.target}
+        if task == "multilabel":
+            expected = f1_score(y, logits > 0, average="macro")
+        else:
+            expected = r2_score(y, logits * (1, 2, 3) + (10, 20, 30))
+            error = mean_absolute_error(y, logits * (1, 2, 3) + (10, 20, 30))
+            assert names["mae"] == pytest.approx(error, rel=1e-3)
+        assert row.accuracy.value == pytest.approx(expected, abs=1e-3)
+        assert names[row.accuracy.metric] == row.accuracy.value
+        np.savez(tmp_path / "data.npz", x=x * 3 + 2, y=y[:, :2])
+        with pytest.raises(DataError, match="2 targets a sample, and the model gives 3"):
+            bench_file(path, ONE, tmp_path / "data.npz")

@@ -90,3 +90,34 @@ def test_properties(reference, other, step):
     noise = np.clip(other, -0.99 * step, 0.99 * step)
     near = compare(reference, reference + noise, step)
     assert near.agreement == 1 and near.within_one_step == 1
+
+
+def test_several_labels_are_the_same_set_but_for_near_ties():
+    reference = np.array([[3.0, -3.0], [0.1, -3.0], [3.0, 3.0], [0.1, -0.2]])
+    other = reference + 0.15
+    other[1, 0], other[3] = -0.05, (-0.05, 0.1)  # within two steps of 0: rounding may turn them
+    found = compare(reference, other, 0.1, "multilabel")
+    assert (found.near_ties, found.agreement, found.disagreeing) == (2, 1.0, None)
+    other[1, 1] = 0.5  # the clear label of a sample that has a near-tie as well
+    found = compare(reference, other, 0.1, "multilabel")
+    assert found.disagreeing == 1 and found.agreement == pytest.approx(2 / 3)
+    with pytest.raises(StageError, match="answer differently"):
+        check(found, pair="torch/litert", precision="float32")
+
+
+def test_numbers_are_the_same_within_two_steps():
+    reference = np.array([[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]])
+    found = compare(reference, reference + 0.2, 0.1, "regression")
+    assert (found.near_ties, found.agreement) == (0, 1.0)
+    other = reference.copy()
+    other[2, 1] += 0.21
+    found = compare(reference, other, 0.1, "regression")
+    assert found.disagreeing == 2 and found.agreement == pytest.approx(2 / 3)
+
+
+@given(LOGITS, LOGITS, st.floats(0.01, 5), st.sampled_from(["multilabel", "regression"]))
+def test_properties_of_other_tasks(reference, other, step, task):
+    same = compare(reference, reference, step, task)
+    assert same.agreement == 1 and same.disagreeing is None
+    noise = np.clip(other, -0.99 * step, 0.99 * step)
+    assert compare(reference, reference + noise, step, task).agreement == 1

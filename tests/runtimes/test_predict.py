@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from tiny_models import Tiny
 
 from edgekd.errors import DataError, EdgekdError
@@ -57,3 +57,44 @@ def test_errors(tmp_path, tiny):
     np.save(tmp_path / "b.npy", np.zeros((6, 6)))
     with pytest.raises(EdgekdError, match="5 answers for 4 labels"):
         predict(tiny.write(tmp_path, "onnx", "float32", other), [tmp_path / "b.npy"])
+
+
+def as_task(tiny: Tiny, task: str) -> Tiny:
+    count = len(tiny.spec.labels)
+    statistics = {"target_mean": (100.0,) * count, "target_std": (4.0,) * count}
+    update = {"task": task, **(statistics if task == "regression" else {})}
+    tiny.spec = tiny.spec.model_copy(update=update)
+    return tiny
+
+
+@pytest.mark.parametrize("form", ["onnx", "tflite"])
+def test_every_label_above_a_half_is_told(tmp_path, form):
+    tiny = as_task(Tiny(shape=(4,), classes=5), "multilabel")
+    x = tiny.samples(40)
+    np.save(tmp_path / "x.npy", x)
+    found = predict(tiny.write(tmp_path, form, "float32"), [tmp_path / "x.npy"], top=1)
+    wanted = expit(tiny.logits(x))
+    for prediction, row in zip(found, wanted, strict=True):
+        assert {label for label, _ in prediction.top} == {
+            f"class{i}" for i in np.flatnonzero(row > 0.5)
+        }
+        assert [p for _, p in prediction.top] == sorted(
+            (p for _, p in prediction.top), reverse=True
+        )
+        assert prediction.probability == pytest.approx(row.max(), abs=1e-4)
+    none = next(p for p in found if not p.top)
+    assert ": no label (class" in str(none)
+    assert any(len(p.top) > 1 for p in found)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_numbers_are_told_in_raw_units(tmp_path, precision):
+    tiny = as_task(Tiny(shape=(4,), classes=2), "regression")
+    x = tiny.samples(5)
+    np.save(tmp_path / "x.npy", x)
+    found = predict(tiny.write(tmp_path, "tflite", precision), [tmp_path / "x.npy"])
+    wanted = np.clip(tiny.logits(x), -12.3, 13.2) * 4 + 100
+    close = 0.01 if precision == "float32" else 4 * 0.3  # two or three steps of 0.1
+    np.testing.assert_allclose([[v for _, v in p.values] for p in found], wanted, atol=close)
+    assert [name for name, _ in found[0].values] == ["class0", "class1"]
+    assert str(found[0]).startswith(f"{tmp_path / 'x.npy'}[0]: class0 ")
