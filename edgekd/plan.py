@@ -204,6 +204,10 @@ class _Branch:
             from edgekd.models.python_source import python_source
 
             outside["python"] = python_source(model, self.base)
+        elif ":" in str(model.name):
+            from edgekd.models.library_key import library_source
+
+            outside["library"] = library_source(model, self.base)
         return outside
 
 

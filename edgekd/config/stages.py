@@ -5,35 +5,50 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    model_validator,
+)
 
 from edgekd.config.base import Settings
 from edgekd.config.quantities import Bytes, Fraction, Microseconds
 from edgekd.config.training import FinetuneTrain, QatTrain, TrainSettings
 
+ZooName = Literal[
+    "resnet8",
+    "resnet20",
+    "resnet56",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "efficientnet_lite0",
+    "shufflenet_v2",
+    "vit",
+    "dscnn",
+    "kws_dscnn",
+    "mlp",
+    "tablemlp",
+]
+LibraryName = Annotated[str, Field(pattern=r"^(timm|torchvision|huggingface):\S+$")]
+NetworkName = Annotated[
+    Annotated[ZooName, Tag("zoo")] | Annotated[LibraryName, Tag("library")],
+    Discriminator(lambda value: "library" if ":" in str(value) else "zoo"),
+]
+
 
 class ModelSettings(Settings):
-    """A network: one of the zoo, or your own factory."""
+    """A network: one of the zoo, one of another library, or your own factory."""
 
-    name: (
-        Literal[
-            "resnet8",
-            "resnet20",
-            "resnet56",
-            "mobilenet_v1",
-            "mobilenet_v2",
-            "mobilenet_v3_small",
-            "efficientnet_lite0",
-            "shufflenet_v2",
-            "vit",
-            "dscnn",
-            "kws_dscnn",
-            "mlp",
-            "tablemlp",
-        ]
-        | None
-    ) = None
-    """A network of the zoo."""
+    name: NetworkName | None = None
+    """A network of the zoo, or one of a library that is installed: `timm:NAME`,
+    `torchvision:NAME`, or `huggingface:NAME` of the Hub or `huggingface:./folder`."""
+    pretrained: bool = False
+    """Start from the library's weights. The classifier starts fresh if it has other classes."""
     width: PositiveFloat = 1.0
     """Multiplies the number of channels of each layer (rounded to a multiple of 8, at least 8)."""
     python: str | None = None
@@ -41,7 +56,7 @@ class ModelSettings(Settings):
     called as function(spec: edgekd.spec.InputSpec, classes: int, **arguments) and returns a
     torch.nn.Module from (N, *spec.shape) to logits (N, classes)."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """Further arguments of the `python` factory."""
+    """Further arguments of the `python` factory, or of the library's."""
 
     @model_validator(mode="after")
     def _one_of(self) -> ModelSettings:
@@ -49,6 +64,10 @@ class ModelSettings(Settings):
             raise ValueError("give either `name` or `python`")
         if self.python is not None and ":" not in self.python:
             raise ValueError("`python` is written module:function")
+        if self.pretrained and ":" not in (self.name or ""):
+            raise ValueError("`pretrained` is for timm:, torchvision: and huggingface: networks")
+        if self.width != 1 and ":" in (self.name or ""):
+            raise ValueError("`width` is for networks of the zoo")
         return self
 
     @property
@@ -133,8 +152,8 @@ class TeacherSettings(Settings):
             raise ValueError("`input` is about a file: give `onnx`")
         if self.onnx is not None:
             return self
-        if self.train is None and self.weights is None:
-            raise ValueError("`train: null` needs `weights`")
+        if self.train is None and self.weights is None and not self.model.pretrained:
+            raise ValueError("`train: null` needs `weights`, or a `pretrained` model")
         return self
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from edgekd.config.stages import ModelSettings
+from edgekd.config.stages import ModelSettings, ZooName
 from edgekd.errors import StageError
 from edgekd.models.factory import from_factory
 from edgekd.models.python_source import python_source
@@ -17,21 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "names", "python_source"]
 
-ZooName = Literal[
-    "resnet8",
-    "resnet20",
-    "resnet56",
-    "mobilenet_v1",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "efficientnet_lite0",
-    "shufflenet_v2",
-    "vit",
-    "dscnn",
-    "kws_dscnn",
-    "mlp",
-    "tablemlp",
-]
 RESNET_BLOCKS = {"resnet8": 1, "resnet20": 3, "resnet56": 9}
 LEAST_SIDE = 4
 """Shortest side of an image, in pixels, that is more than a point at the end of a ResNet."""
@@ -43,15 +28,21 @@ def names() -> tuple[str, ...]:
 
 
 def build(
-    settings: ModelSettings, spec: Inputs, classes: int, base: Path | None = None
+    settings: ModelSettings,
+    spec: Inputs,
+    classes: int,
+    base: Path | None = None,
+    saved: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """A network with fresh weights, drawn from torch's global generator.
+    """A network with fresh weights, drawn from torch's global generator, or a pretrained one.
 
     Args:
         spec: the input; the network maps (N, *spec.shape) to logits (N, classes). Of several
             inputs, the network gets each by position.
         base: the folder that the path of a `python:` factory starts from; by default the
             working folder.
+        saved: what a saved network of another library keeps to be built again; its pretrained
+            weights are then not fetched.
 
     Raises:
         StageError: the network cannot take such an input, or the factory does not work.
@@ -63,6 +54,10 @@ def build(
         return _of_tables(spec, classes, settings.width)
     if isinstance(spec, NamedInputs):
         raise _one_input(name, spec)
+    if ":" in name:
+        from edgekd.models.library import from_library
+
+        return from_library(settings, spec, classes, base, saved)
     if name == "mlp":
         from edgekd.models.mlp import MLP
 

@@ -48,11 +48,16 @@ def from_factory(
             where=reference,
             fix="return the network",
         )
-    _try_out(network, reference, spec, classes)
+    try_out(network, reference, spec, classes)
     return network
 
 
-def _try_out(network: nn.Module, reference: str, spec: Inputs, classes: int) -> None:
+def try_out(network: nn.Module, reference: str, spec: Inputs, classes: int) -> None:
+    """Checks on two samples that the network takes the input and gives logits.
+
+    Raises:
+        StageError: it does not; names `reference`.
+    """
     import torch
 
     parameter = next(network.parameters(), None)

@@ -20,6 +20,7 @@ from edgekd import inputs
 from edgekd.config.stages import ModelSettings
 from edgekd.errors import StageError
 from edgekd.models.build import build
+from edgekd.models.library import Adapted
 from edgekd.models.shrink import shrink_to
 from edgekd.models.tensors import read_tensors, write_tensors
 from edgekd.spec import ModelSpec
@@ -58,6 +59,8 @@ def save(model: nn.Module, settings: ModelSettings, spec: ModelSpec, folder: Pat
         "settings": settings.model_dump(mode="json"),
         "spec": spec.model_dump(mode="json"),
     }
+    if isinstance(model, Adapted):
+        description["library"] = model.facts
     write_json(folder / DESCRIPTION, description)
 
 
@@ -73,11 +76,11 @@ def load(folder: Path, base: Path | None = None) -> LoadedModel:
         StageError: a file is missing or broken, or the tensors are not those of the network; names
             the tensor or the layer.
     """
-    settings, spec = _description(folder / DESCRIPTION)
+    settings, spec, library = _description(folder / DESCRIPTION)
     weights = folder / WEIGHTS
     tensors = read_tensors(weights)
     with torch.random.fork_rng(devices=[]):
-        model = build(settings, spec.input, len(spec.labels), base)
+        model = build(settings, spec.input, len(spec.labels), base, library)
     _check_names(model, tensors, weights)
     pruned = shrink_to(model, tensors, weights)
     model.load_state_dict(dict(tensors), assign=False)
@@ -115,12 +118,13 @@ def load_weights(model: nn.Module, path: Path) -> list[str]:
     return [name for name in own if name not in fits and not name.endswith(COUNTERS)]
 
 
-def _description(path: Path) -> tuple[ModelSettings, ModelSpec]:
+def _description(path: Path) -> tuple[ModelSettings, ModelSpec, dict[str, Any] | None]:
     try:
         raw: Any = json.loads(path.read_text(encoding="utf-8"))
         if raw["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {raw['format_version']!r}, and this is {FORMAT_VERSION}")
-        return ModelSettings.model_validate(raw["settings"]), ModelSpec.model_validate(raw["spec"])
+        settings = ModelSettings.model_validate(raw["settings"])
+        return settings, ModelSpec.model_validate(raw["spec"]), raw.get("library")
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise StageError(
             "This is not a saved model, or not a whole one.",

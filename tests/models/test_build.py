@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.config.stages import ModelSettings
+from edgekd.config.stages import ModelSettings, ZooName
 from edgekd.errors import StageError
-from edgekd.models.build import ZooName, build, names
+from edgekd.models.build import build, names
 from edgekd.models.count import parameters
 from edgekd.models.dscnn import strides
 from edgekd.models.layers import channels
@@ -33,9 +33,9 @@ def network(name: str, spec: InputSpec, classes: int = 10, width: float = 1.0) -
 
 
 def test_names_are_those_of_the_settings():
-    expected = ModelSettings.model_json_schema()["properties"]["name"]["anyOf"][0]["enum"]
-    assert list(names()) == expected
     assert names() == ZooName.__args__
+    schema = str(ModelSettings.model_json_schema()["properties"]["name"])
+    assert all(f"'{name}'" in schema for name in names())
 
 
 @pytest.mark.parametrize("name", names())
