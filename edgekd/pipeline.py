@@ -237,6 +237,7 @@ def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
         "models": [figures.model_dump(mode="json") for figures in made.models],
         "parity": [figures.model_dump(mode="json") for figures in made.parity],
         "bench": [figures.model_dump(mode="json") for figures in made.bench],
+        "quality": [figures.model_dump(mode="json") for figures in made.quality],
     }
 
 

@@ -19,6 +19,7 @@ from edgekd.stages.distill import DistillStage
 from edgekd.stages.export import ExportStage
 from edgekd.stages.finetune import FinetuneStage
 from edgekd.stages.prune import PruneStage
+from edgekd.stages.quality import QualityStage
 from edgekd.stages.quantize import QuantizeStage
 from edgekd.stages.softlabels import SoftLabelsStage
 from edgekd.stages.teacher import TeacherStage
@@ -34,6 +35,7 @@ ORDER = (
     "quantize",
     "export-teacher",
     "export",
+    "quality",
     "bench",
 )
 """All stages, in the order in which they run."""
@@ -50,7 +52,7 @@ class Node:
     seed: int
     settings: Settings
     inputs: Mapping[str, Node]
-    """By role: "data", "teacher", "student", "softlabels"."""
+    """By role: "data", "teacher", "student", "softlabels", "teacher-network"."""
     outside: Mapping[str, Any]
     """What else can change the result: fingerprints of files, the effective precision."""
 
@@ -186,6 +188,12 @@ class _Branch:
                 {"student": student},
             ),
         }
+        if p.quality is not None:
+            quality = QualityStage(
+                quality=p.quality, format=p.deployed_format, quantized=p.quantize is not None
+            )
+            networks = {"teacher-network": teacher, "student-network": student}
+            self.add("quality", quality, exports | networks)
         from edgekd.config.load import load_device
         from edgekd.devices.machine import describe_machine
 

@@ -162,6 +162,101 @@ class BenchFigures(Figures):
     """What makes the figures doubtful, such as an unstable clock."""
 
 
+class Estimate(Figures):
+    """A figure with its 95 % interval."""
+
+    value: float
+    """The estimate."""
+    low: float
+    """Lower end of the interval."""
+    high: float
+    """Upper end of the interval."""
+
+
+class ReliabilityBin(Figures):
+    """The answers whose confidence lies between two limits."""
+
+    low: float
+    """Confidences above this ..."""
+    high: float
+    """... up to this."""
+    n: int
+    """Answers."""
+    confidence: float
+    """Their mean confidence."""
+    accuracy: float
+    """The share of them that is right."""
+
+
+class CalibrationFigures(Figures):
+    """Whether a classifier's probabilities say how often it is right; on the test set."""
+
+    n: int
+    """Samples."""
+    ece: Estimate
+    """Expected calibration error, 15 bins of equal width (Guo et al. 2017, equation 3)."""
+    ece_by_chance: float
+    """What a perfectly calibrated model stays below 19 times of 20 with so many samples."""
+    ece_equal_mass: Estimate
+    """The same with bins of equally many samples."""
+    brier: Estimate
+    """Mean over samples of the squared error of all probabilities, 0 to 2 (Brier 1950)."""
+    nll: Estimate
+    """Negative log-likelihood of the true class, in nats."""
+    confidence: float
+    """Mean probability of the answer; above `accuracy`, the model is overconfident."""
+    accuracy: float
+    """Share of right answers."""
+    temperature: float | None = None
+    """What the logits are to be divided by, fitted on validation; absent where none fits."""
+    ece_at_temperature: float | None = None
+    """The calibration error with that temperature, on the test set."""
+    bins: list[ReliabilityBin] = []
+    """The reliability diagram; empty bins are left out."""
+
+
+class ShiftFigures(Figures):
+    """A model on shifted samples."""
+
+    shift: str
+    """noise, blur, brightness, contrast or gain."""
+    severity: float
+    """In `unit`."""
+    unit: str
+    """range (share of black to white), px, contrast (share lost), dB, dB SNR, std (deviations)."""
+    score: Accuracy
+    """The task's headline score."""
+    ece: float | None = None
+    """Expected calibration error of a classifier's answers."""
+    agreement: float | None = None
+    """Share of a classifier's answers that are those of the student's float32 file."""
+
+
+class QualityFigures(Figures):
+    """One deployed file beyond its accuracy: calibration, and robustness to shifts."""
+
+    model: str
+    """The file, relative to the run folder."""
+    stage: str
+    """teacher or student."""
+    seed: int
+    """The seed of its run."""
+    precision: str
+    """float32 or int8."""
+    runtime: str
+    """What computed the answers: litert, onnxruntime, or torch where there is no file."""
+    clean: Accuracy
+    """On the samples that were shifted, as they were before."""
+    shifted: Estimate | None = None
+    """Mean score over the shifts, each the mean over its severities."""
+    retention: float | None = None
+    """Of a student: `shifted` by the teacher's."""
+    calibration: CalibrationFigures | None = None
+    """Of a classifier."""
+    shifts: list[ShiftFigures] = []
+    """Every shift and severity."""
+
+
 class BudgetFigures(Figures):
     """A limit and what was reached; over several seeds, the mean."""
 
@@ -251,5 +346,7 @@ class Summary(Figures):
     """Measurements."""
     budget: list[BudgetFigures]
     """Verdicts."""
+    quality: list[QualityFigures] = []
+    """Calibration and robustness of the deployed files."""
     over_seeds: list[SeedFigures] = []
     """Means, where the run has several seeds."""

@@ -17,6 +17,7 @@ from edgekd.results import (
     Machine,
     ModelFigures,
     ParityFigures,
+    QualityFigures,
     SeedFigures,
     StageFigures,
     Summary,
@@ -44,6 +45,7 @@ def gather(
     models: list[ModelFigures] = []
     parity: list[ParityFigures] = []
     bench: list[BenchFigures] = []
+    quality: list[QualityFigures] = []
     for stage in stages:
         manifest = manifests[stage.name]
         for raw in manifest["models"]:
@@ -52,6 +54,7 @@ def gather(
             models.append(model)
         parity += [ParityFigures.model_validate(raw) for raw in manifest["parity"]]
         bench += [BenchFigures.model_validate(raw) for raw in manifest["bench"]]
+        quality += [QualityFigures.model_validate(raw) for raw in manifest.get("quality", ())]
     _fill_accuracy(models, bench)
     return Summary(
         pipeline=pipeline.name,
@@ -66,7 +69,8 @@ def gather(
         parity=parity,
         bench=bench,
         budget=budget(pipeline, models, bench),
-        over_seeds=over_seeds(models, bench) if len(pipeline.run_seeds) > 1 else [],
+        quality=quality,
+        over_seeds=over_seeds(models, bench, quality) if len(pipeline.run_seeds) > 1 else [],
     )
 
 
@@ -164,7 +168,11 @@ def show(value: float, unit: str) -> str:
     return f"{value:.2%}" if unit == "fraction" else f"{value / 1000:.3f} ms"
 
 
-def over_seeds(models: Sequence[ModelFigures], bench: Sequence[BenchFigures]) -> list[SeedFigures]:
+def over_seeds(
+    models: Sequence[ModelFigures],
+    bench: Sequence[BenchFigures],
+    quality: Sequence[QualityFigures] = (),
+) -> list[SeedFigures]:
     """Means with intervals of everything that was measured once a seed."""
     groups: dict[str, list[float]] = {}
     for m in models:
@@ -179,6 +187,14 @@ def over_seeds(models: Sequence[ModelFigures], bench: Sequence[BenchFigures]) ->
     for row in bench:
         name = f"p50 us of {row.stage}, {row.precision}, {row.runtime} on {row.device}"
         groups.setdefault(f"{name}, {row.threads} threads", []).append(row.latency_us.p50)
+    for file in quality:
+        name = f"{file.stage}, {file.precision}, {file.runtime}"
+        if file.shifted is not None:
+            groups.setdefault(f"{file.clean.metric} under shift of {name}", []).append(
+                file.shifted.value
+            )
+        if file.calibration is not None:
+            groups.setdefault(f"calibration error of {name}", []).append(file.calibration.ece.value)
     means = []
     for name, values in groups.items():
         if len(values) > 1:

@@ -17,7 +17,7 @@ LAYERS = [
     {"plan", "summary", "starter", "doctor"},
     {"schema"},
     {"stages"},
-    {"distill", "compress", "export", "bench", "package", "report"},
+    {"distill", "compress", "export", "quality", "bench", "package", "report"},
     {"train", "runtimes", "devices"},
     {"tasks"},
     {"models", "data"},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from edgekd.config.base import Settings
 from edgekd.config.data import DataSettings, DigitsData
+from edgekd.config.quality import QualitySettings
 from edgekd.config.stages import (
     BenchSettings,
     BudgetSettings,
@@ -88,6 +89,8 @@ class Pipeline(Settings):
     """Int8 quantization, `qat` or `ptq` for short; left out by default."""
     export: ExportSettings = ExportSettings()
     """Files for deployment."""
+    quality: QualitySettings | None = QualitySettings()
+    """Calibration, and robustness to shifts, of the deployed files; `false` leaves it out."""
     bench: BenchSettings = BenchSettings()
     """Measurement; `quick` for short."""
     budget: BudgetSettings = BudgetSettings()
@@ -98,7 +101,7 @@ class Pipeline(Settings):
     def _expand_short_forms(cls, raw: Any) -> Any:
         return expand(raw)
 
-    @field_validator("finetune", "prune", mode="before")
+    @field_validator("finetune", "prune", "quality", mode="before")
     @classmethod
     def _on_and_off(cls, value: Any) -> Any:
         return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
@@ -154,7 +157,7 @@ class Pipeline(Settings):
         return "int8" if self.quantize and "int8" in wanted else "float32"
 
     @property
-    def deployed_format(self) -> str:
+    def deployed_format(self) -> Literal["tflite", "onnx"]:
         """Format of the final file, which the budget judges."""
         if self.budget.format is not None:
             return self.budget.format

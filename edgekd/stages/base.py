@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from edgekd.config.base import Settings
 from edgekd.progress import Progress
-from edgekd.results import BenchFigures, ModelFigures, ParityFigures
+from edgekd.results import BenchFigures, ModelFigures, ParityFigures, QualityFigures
 
 S = TypeVar("S", bound=Settings)
 
@@ -43,6 +43,7 @@ class Made:
     """Paths are relative to `Job.out`."""
     parity: list[ParityFigures] = field(default_factory=list)
     bench: list[BenchFigures] = field(default_factory=list)
+    quality: list[QualityFigures] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 

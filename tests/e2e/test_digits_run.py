@@ -47,7 +47,7 @@ def test_every_stage_ran_once(summary):
     names = [stage.name for stage in summary.stages]
     assert names == [
         "data", "teacher", "softlabels", "distill", "prune", "quantize",
-        "export-teacher", "export", "bench",
+        "export-teacher", "export", "quality", "bench",
     ]  # fmt: skip
     assert not any(stage.cached for stage in summary.stages)
     assert all(stage.seconds > 0 for stage in summary.stages)
@@ -88,6 +88,26 @@ def test_every_file_was_measured(summary):
         assert 0 < times.p50 <= times.p90 <= times.p99
         assert times.n >= 50
         assert row.peak_rss_bytes > 0
+
+
+def test_quality_of_the_three_deployed_files(summary):
+    files = {(q.stage, q.precision): q for q in summary.quality}
+    assert set(files) == {("teacher", "float32"), ("student", "float32"), ("student", "int8")}
+    exported = {m.path: m.accuracy for m in summary.models}
+    for figures in files.values():
+        assert figures.runtime == "litert"
+        assert figures.clean.value == exported[figures.model].value, "all 360 samples, clean"
+        assert figures.calibration is not None and figures.calibration.n == 360
+        assert 0 <= figures.calibration.ece.low <= figures.calibration.ece.high < 0.3
+        assert sum(b.n for b in figures.calibration.bins) == 360
+        assert len(figures.shifts) == 3 + 3 + 4 + 3
+        assert {row.shift for row in figures.shifts} == {"noise", "blur", "brightness", "contrast"}
+        assert figures.shifted.low < figures.shifted.value < figures.shifted.high < 1
+        worst = min(row.score.value for row in figures.shifts)
+        assert worst < figures.shifted.value < figures.clean.value
+    assert files["teacher", "float32"].retention is None
+    assert all(row.agreement > 0.8 for row in files["student", "int8"].shifts)
+    assert all(row.agreement == 1 for row in files["student", "float32"].shifts)
 
 
 def test_int8_accuracy_in_the_runtimes_is_that_of_torch(summary):
@@ -175,7 +195,7 @@ def test_report_is_written_again(folder):
 def test_from_makes_a_stage_and_what_follows_again(folder):
     edgekd("run", "digits", *quick(), "--from", "export", cwd=folder)
     again = Summary.model_validate_json((folder / "runs/digits/summary.json").read_text())
-    assert [s.name for s in again.stages if not s.cached] == ["export", "bench"]
+    assert [s.name for s in again.stages if not s.cached] == ["export", "quality", "bench"]
 
 
 def test_plan_prints_the_graph(folder):
