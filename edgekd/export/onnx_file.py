@@ -43,6 +43,7 @@ def export_onnx(
     quantizations: list[Quantization | None] = [None] * len(spec.input.inputs)
     output_quantization = None
     if precision == "int8":
+        onnx_graph.own_zero_points(model.graph)
         onnx_graph.quantize_biases(model.graph)
         onnx_graph.drop_clamps(model.graph)
         quantizations, output_quantization = onnx_graph.integer_ends(model.graph)

@@ -6,6 +6,7 @@ the runtime fuses into integer operators.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,23 @@ def quantize_biases(graph: Any) -> None:
         graph.node.insert(list(graph.node).index(node), dequantize)
         node.input[2] = name
     _drop_unused(graph)
+
+
+def own_zero_points(graph: Any) -> None:
+    """Gives each quantized weight a zero point of its own, where the exporter shares them.
+
+    ONNX Runtime on x86-64 without VNNI turns int8 weights into uint8 ones, and cannot load a file
+    in which two weights share what it replaces.
+    """
+    arrays = _initializers(graph)
+    uses: Counter[str] = Counter()
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and len(node.input) > 2 and node.input[0] in arrays:
+            shared = node.input[2]
+            if uses[shared]:
+                node.input[2] = f"{shared}_{uses[shared]}"
+                _add(graph, node.input[2], arrays[shared])
+            uses[shared] += 1
 
 
 def drop_clamps(graph: Any) -> None:

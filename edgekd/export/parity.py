@@ -143,5 +143,5 @@ def check(comparison: Comparison, *, pair: str, precision: str) -> None:
             f"{pair} ({precision}) differ by up to {comparison.max_steps:.1f} quantization steps, "
             f"and only {comparison.within_one_step:.2%} of the outputs by at most one.",
             where=f"sample {comparison.farthest} of {comparison.n} has the largest difference",
-            fix="on x86-64 without VNNI, ONNX Runtime's int8 kernels saturate: try another machine",
+            fix="compare the runtimes layer by layer from that sample on; report it as a bug",
         )
