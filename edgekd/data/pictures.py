@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,29 @@ def decode(content: bytes, settings: ImageFolderData) -> tuple[bool, NDArray[np.
         raise ValueError(str(error).replace(str(type(content)), "")) from error
 
 
+def as_array(
+    picture: Image.Image,
+    size: tuple[int, int] | None,
+    resize: Literal["stretch", "crop"],
+) -> NDArray[np.uint8]:
+    """A picture as (H, W) if it is grey, else (H, W, 3), in a size (height, width).
+
+    Raises:
+        OSError: its file is not whole.
+    """
+    grey = picture.mode in GREY
+    picture = _eight_bits(picture).convert("L" if grey else "RGB")
+    return np.asarray(picture if size is None else _resized(picture, size, resize))
+
+
 def _pixels(picture: Image.Image, settings: ImageFolderData) -> NDArray[np.uint8]:
     """(H, W, 3) in the settings' size."""
     picture = _eight_bits(picture)
     if picture.mode != "RGB":
         picture = picture.convert("RGB")
-    return np.asarray(picture if settings.size is None else _resized(picture, settings))
+    if settings.size is not None:
+        picture = _resized(picture, settings.size, settings.resize)
+    return np.asarray(picture)
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
@@ -49,11 +67,10 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(picture).astype(np.int64) // 256).clip(0, 255).astype("u1"))
 
 
-def _resized(picture: Image.Image, settings: ImageFolderData) -> Image.Image:
-    assert settings.size is not None
-    height, width = settings.size
+def _resized(picture: Image.Image, size: tuple[int, int], resize: str) -> Image.Image:
+    height, width = size
     if picture.size == (width, height):
         return picture
-    if settings.resize == "crop":
+    if resize == "crop":
         return ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
     return picture.resize((width, height), Image.Resampling.BILINEAR)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgekd.config.data import DataSettings, DigitsData, NpzData, PythonData
-from edgekd.data import digits, folders, npz, own_function
+from edgekd.config.data import (
+    DataSettings,
+    DigitsData,
+    HuggingFaceData,
+    NpzData,
+    PythonData,
+    TorchvisionData,
+)
+from edgekd.data import digits, folders, huggingface, npz, own_function, torchvision_sets
 from edgekd.data.check_augment import check_augment
 from edgekd.data.dataset import Dataset
 
@@ -22,6 +29,10 @@ def load_source(settings: DataSettings, base: Path) -> Dataset:
         dataset = npz.load(settings, base)
     elif isinstance(settings, PythonData):
         dataset = own_function.load(settings, base)
+    elif isinstance(settings, HuggingFaceData):
+        dataset = huggingface.load(settings, base)
+    elif isinstance(settings, TorchvisionData):
+        dataset = torchvision_sets.load(settings)
     else:
         dataset = folders.load(settings, base)
     check_augment(settings.augment, dataset.spec)
@@ -35,9 +46,15 @@ def source_fingerprint(settings: DataSettings, base: Path) -> str:
         DataError: the file is missing.
     """
     if isinstance(settings, DigitsData):
-        return digits.source_fingerprint()
-    if isinstance(settings, NpzData):
-        return npz.source_fingerprint(settings, base)
-    if isinstance(settings, PythonData):
-        return own_function.source_fingerprint(settings, base)
-    return folders.source_fingerprint(settings, base)
+        found = digits.source_fingerprint()
+    elif isinstance(settings, NpzData):
+        found = npz.source_fingerprint(settings, base)
+    elif isinstance(settings, PythonData):
+        found = own_function.source_fingerprint(settings, base)
+    elif isinstance(settings, HuggingFaceData):
+        found = huggingface.source_fingerprint(settings, base)
+    elif isinstance(settings, TorchvisionData):
+        found = torchvision_sets.source_fingerprint(settings)
+    else:
+        found = folders.source_fingerprint(settings, base)
+    return found

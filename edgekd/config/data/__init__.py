@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgekd.config.data.arrays import Arrays, DigitsData, NpzData, PythonData
 from edgekd.config.data.augment import Augment
+from edgekd.config.data.collections import HuggingFaceData, Pictured, TorchvisionData
 from edgekd.config.data.folders import AudioFolderData, Features, FolderData, ImageFolderData
 from edgekd.config.data.located import Located
 
@@ -19,13 +20,22 @@ __all__ = [
     "DigitsData",
     "Features",
     "FolderData",
+    "HuggingFaceData",
     "ImageFolderData",
     "Located",
     "NpzData",
+    "Pictured",
     "PythonData",
+    "TorchvisionData",
 ]
 
 DataSettings = Annotated[
-    DigitsData | NpzData | ImageFolderData | AudioFolderData | PythonData,
+    DigitsData
+    | NpzData
+    | ImageFolderData
+    | AudioFolderData
+    | PythonData
+    | HuggingFaceData
+    | TorchvisionData,
     Field(discriminator="source"),
 ]
