@@ -231,6 +231,15 @@ class ShiftFigures(Figures):
     agreement: float | None = None
     """Share of a classifier's answers that are those of the student's float32 file."""
 
+    @property
+    def extent(self) -> str:
+        """The severity for a reader: "10 %", "−20 dB", "1.5 px"."""
+        signed = self.shift in ("brightness", "gain")
+        percent = self.unit in ("range", "contrast")
+        number = f"{self.severity * (100 if percent else 1):{'+' if signed else ''}.4g}"
+        unit = {"range": "%", "contrast": "%", "dB SNR": "dB", "std": "σ"}.get(self.unit, self.unit)
+        return f"{number} {unit}".replace("-", "−")
+
 
 class QualityFigures(Figures):
     """One deployed file beyond its accuracy: calibration, and robustness to shifts."""

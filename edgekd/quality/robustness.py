@@ -172,5 +172,7 @@ def _worst(ours: QualityFigures, theirs: QualityFigures) -> str:
         for a, b in zip(ours.shifts, theirs.shifts, strict=True)
     ]
     _, a, b = max(pairs, key=lambda pair: pair[0])
-    where = f"{a.shift} {a.severity:g} {a.unit}"
-    return f"at {where}, {a.score.value:.1%} against {b.score.value:.1%} are right"
+    return (
+        f"most at {a.shift} {a.extent}, where {a.score.value:.1%} are right against "
+        f"{b.score.value:.1%}"
+    )

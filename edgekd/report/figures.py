@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekd.report import units
-from edgekd.results import Accuracy, BenchFigures, BudgetFigures, ModelFigures, Summary
+from edgekd.results import (
+    Accuracy,
+    BenchFigures,
+    BudgetFigures,
+    ModelFigures,
+    QualityFigures,
+    Summary,
+)
 from edgekd.spec import HEADLINE
 from edgekd.tasks import names
 
@@ -119,6 +126,8 @@ class Comparison:
     final_accuracy: Accuracy | None
     teacher_bench: BenchFigures | None
     final_bench: BenchFigures | None
+    teacher_quality: QualityFigures | None = None
+    final_quality: QualityFigures | None = None
 
     @property
     def speedup(self) -> float | None:
@@ -147,7 +156,14 @@ def compare(summary: Summary) -> Comparison | None:
         final_accuracy=accuracy_of(summary, final),
         teacher_bench=teacher_bench,
         final_bench=final_bench,
+        teacher_quality=_quality_of(summary, "teacher", "float32"),
+        final_quality=_quality_of(summary, "student", final.precision),
     )
+
+
+def _quality_of(summary: Summary, stage: str, precision: str) -> QualityFigures | None:
+    wanted = (stage, precision, summary.seed)
+    return next((q for q in summary.quality if (q.stage, q.precision, q.seed) == wanted), None)
 
 
 def headline(summary: Summary) -> str:

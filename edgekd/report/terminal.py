@@ -151,12 +151,38 @@ def _rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
             units.ratio(final.bytes, teacher.bytes, "smaller", "larger") if teacher else "",
         )
     )
+    rows += _quality_rows(both)
     if both.final_bench is not None:
         there = both.teacher_bench.latency_us.p50 if both.teacher_bench else None
         here = both.final_bench.latency_us.p50
         name = f"latency p50 on {both.final_bench.device}"
         change = units.ratio(here, there, "faster", "slower") if there else ""
         rows.append((name, units.microseconds(there), units.microseconds(here), change))
+    return rows
+
+
+def _quality_rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
+    """What the final file and the teacher's are worth under shift, and their calibration."""
+    old, new = both.teacher_quality, both.final_quality
+    rows = []
+    if new is not None and new.shifted is not None:
+        metric = new.clean.metric
+        before = names.shown(old.shifted.value, metric) if old and old.shifted else units.NONE
+        interval = f"({100 * new.shifted.low:.1f} to {100 * new.shifted.high:.1f})"
+        after = names.shown(new.shifted.value, metric)
+        after = f"{after} {interval}" if names.is_share(metric) else after
+        change = f"{units.percent(new.retention)} of it" if new.retention is not None else ""
+        rows.append((f"{names.title(metric)} under shift", before, after, change))
+    if new is not None and new.calibration is not None:
+        before = old.calibration if old else None
+        rows.append(
+            (
+                "calibration error",
+                units.percent(before.ece.value if before else None),
+                units.percent(new.calibration.ece.value),
+                "",
+            )
+        )
     return rows
 
 

@@ -91,7 +91,7 @@ def test_an_int8_file_that_loses_more_is_warned_of():
     found = robustness.warn({r: figures(s) for r, s in shifted.items()}, shifted, Y)
     (text,) = found
     assert text.startswith("The int8 file loses")
-    assert "at blur 1 px" in text
+    assert "most at blur 1 px" in text
     lost = robustness.lost_more(worse, student, Y)
     assert lost.low < 0.125 < lost.high
 

@@ -7,16 +7,20 @@ import math
 import numpy as np
 
 from edgekd.config.pipeline import Pipeline
+from edgekd.quality.calibration import calibration
 from edgekd.report.details import Details
 from edgekd.results import (
     Accuracy,
     BenchFigures,
     BudgetFigures,
+    Estimate,
     Latency,
     Machine,
     ModelFigures,
     ParityFigures,
+    QualityFigures,
     SeedFigures,
+    ShiftFigures,
     StageFigures,
     Summary,
 )
@@ -136,6 +140,54 @@ def confusion(errors: list[tuple[int, int]], classes: int = 10, each: int = 36) 
     return matrix
 
 
+def quality() -> list[QualityFigures]:
+    """Teacher and student in two precisions; int8 is overconfident and loses with the contrast."""
+    rng = np.random.default_rng(0)
+    y = np.arange(TEST) % 10
+    found = []
+    for stage, precision, sharp, harm in (
+        ("teacher", "float32", 6.0, 1),
+        ("student", "float32", 5.0, 1),
+        ("student", "int8", 12.0, 2),
+    ):
+        logits = rng.normal(0, 1, (TEST, 10)) + sharp * np.eye(10)[y] * (
+            rng.random((TEST, 1)) < 0.97
+        )
+        rows = [
+            ShiftFigures(
+                shift=shift,
+                severity=severity,
+                unit=unit,
+                score=accuracy(round(TEST * (0.95 - drop * harm)), TEST, "litert"),
+                ece=0.1 * drop,
+                agreement=1 - drop / 2,
+            )
+            for shift, severity, unit, drop in (
+                ("noise", 0.05, "range", 0.02), ("noise", 0.2, "range", 0.2),
+                ("brightness", -0.3, "range", 0.1), ("brightness", 0.3, "range", 0.05),
+                ("contrast", 0.6, "contrast", 0.4),
+            )
+        ]  # fmt: skip
+        mean = float(np.mean([row.score.value for row in rows]))
+        found.append(
+            QualityFigures(
+                model=model("teacher" if stage == "teacher" else "quantize", "tflite").path,
+                stage=stage,
+                seed=0,
+                precision=precision,
+                runtime="litert",
+                clean=accuracy(
+                    RIGHT["teacher" if stage == "teacher" else "quantize"], TEST, "litert"
+                ),
+                shifted=Estimate(value=mean, low=mean - 0.02, high=mean + 0.02),
+                retention=mean / found[0].shifted.value if found and found[0].shifted else None,
+                calibration=calibration(logits, y, (logits, y), 0),
+                shifts=rows,
+            )
+        )
+    return found
+
+
 STAGES = [
     ("data", "5b0c9d1e7f22", True, 0.3, []),
     ("teacher", "0f3a9c1b2d4e", True, 68.4, []),
@@ -201,6 +253,7 @@ def example_summary() -> Summary:
             for runtime in ("onnxruntime", "litert")
         ],
         bench=[bench(*key) for key in P50],
+        quality=quality(),
         budget=[
             BudgetFigures(name="size", limit=40_000, value=19_248, unit="bytes", ok=True),
             BudgetFigures(name="accuracy", limit=0.97, value=355 / 360, unit="fraction", ok=True),

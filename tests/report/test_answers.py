@@ -81,6 +81,10 @@ def of_regression(summary: Summary) -> Summary:
             model.accuracy = Accuracy(
                 value=0.5, low=-0.2, high=0.7, n=9, runtime="torch", split="test", metric="r2"
             )
+    for file in summary.quality:
+        file.calibration = None
+        for score in (file.clean, *(row.score for row in file.shifts)):
+            score.metric = "r2"
     return summary
 
 

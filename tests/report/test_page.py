@@ -69,6 +69,7 @@ def minimal_summary():
             "parity": [],
             "bench": [],
             "budget": [],
+            "quality": [],
             "settings": {},
         }
     )
@@ -99,7 +100,7 @@ def test_ids_are_unique_and_references_resolve(text):
 def test_every_figure_has_a_name_and_every_header_a_scope(text):
     page = Page(text)
     plots = page.of("svg")
-    assert len(plots) == 4 + 2 + 2  # trainings, costs, confusions
+    assert len(plots) == 4 + 2 + 2 + 3 + 3  # trainings, costs, confusions, reliability, shifts
     assert all(plot["role"] == "img" and plot["aria-label"] for plot in plots)
     assert all(header.get("scope") in ("row", "col") for header in page.of("th"))
 
@@ -130,6 +131,36 @@ def test_page_says_the_figures(text):
     ):
         assert figure in re.sub(r" (?=[;,.])", "", page.text), figure
     assert "nan" not in page.text.lower().split()
+
+
+def test_quality_stands_side_by_side():
+    summary = example_summary()
+    page = Page(render(summary, example_details()))
+    labels = [plot["aria-label"] or "" for plot in page.of("svg")]
+    for name in ("Teacher", "Student, float32", "Student, int8"):
+        assert page.text.count(name) >= 2
+        assert any(label.startswith(f"Reliability of {name}: ") for label in labels)
+    (brightness,) = [label for label in labels if "under brightness" in label]
+    assert "Student, int8 −30 %: 75.0 %, +30 %: 85.0 %" in brightness
+    ticks = re.sub(r"\s+", " ", page.text)
+    assert "−30 % clean +30 %" in ticks, "clean stands between darker and brighter"
+    for figure in summary.quality:
+        found = figure.calibration
+        assert found is not None and figure.shifted is not None
+        assert f"by chance up to {100 * found.ece_by_chance:.1f} %" in page.text
+        assert f"{100 * figure.shifted.value:.1f} %" in page.text
+
+
+def test_quality_of_a_regression_has_no_calibration():
+    summary = example_summary()
+    for figure in summary.quality:
+        figure.calibration = None
+        for score in (figure.clean, *(row.score for row in figure.shifts)):
+            score.metric = "r2"
+    page = Page(render(summary, example_details()))
+    assert "Calibration" not in page.text
+    assert "Clean R²" in page.text
+    assert len(page.of("svg")) == 4 + 2 + 2 + 3
 
 
 def test_names_are_escaped():

@@ -146,6 +146,8 @@ def test_result_table(width):
         "272,186 6,106",
         "59× smaller",
         "17× faster",
+        "accuracy under shift 79.6 %",
+        "calibration error",
         "kept size: 19.2 kB (≤ 40 kB)",
         "MISSED latency p50 on local, 1 thread: 13.9 µs (≤ 12 µs)",
         "report runs/digits/report.html",
