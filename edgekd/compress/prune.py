@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,10 +90,10 @@ class _Border(tp.BasePruningFunc):  # type: ignore[misc]
     Nothing is cut here, so the trial of a group that reaches a shuffle fails, and it is left alone.
     """
 
-    def prune_out_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:
+    def prune_out_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
         return layer
 
-    def prune_in_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:
+    def prune_in_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
         return layer
 
     def get_out_channels(self, layer: nn.Module) -> int:

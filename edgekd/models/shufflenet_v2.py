@@ -31,19 +31,19 @@ class Unit(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, changes: bool) -> None:
         super().__init__()
-        self.half = outputs // 2
+        self.kept = outputs // 2
         self.changes = changes
-        before = inputs if changes else self.half
+        before = inputs if changes else self.kept
         self.shortcut = nn.Sequential()
         if changes:
             self.shortcut.append(conv_bn(inputs, inputs, stride=stride, groups=inputs))
-            self.shortcut.append(conv_bn(inputs, self.half, kernel=1))
+            self.shortcut.append(conv_bn(inputs, self.kept, kernel=1))
             self.shortcut.append(nn.ReLU())
         self.branch = nn.Sequential(
-            conv_bn(before, self.half, kernel=1),
+            conv_bn(before, self.kept, kernel=1),
             nn.ReLU(),
-            conv_bn(self.half, self.half, stride=stride, groups=self.half),
-            conv_bn(self.half, self.half, kernel=1),
+            conv_bn(self.kept, self.kept, stride=stride, groups=self.kept),
+            conv_bn(self.kept, self.kept, kernel=1),
             nn.ReLU(),
         )
         self.shuffle = ChannelShuffle(outputs)
@@ -53,7 +53,7 @@ class Unit(nn.Module):
         if self.changes:
             halves = (self.shortcut(x), self.branch(x))
         else:
-            halves = (x[:, : self.half], self.branch(x[:, self.half :]))
+            halves = (x[:, : self.kept], self.branch(x[:, self.kept :]))
         return self.shuffle(torch.cat(halves, 1))
 
 
