@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekd.config.data import AudioFolderData, FolderData, ImageFolderData, NpzData
 from edgekd.data import npz, sound
@@ -17,7 +19,7 @@ from edgekd.data.listing import Item, check_classes, check_empty, find_items
 from edgekd.data.sheet import Row, draw_sheet, heat, sample, spread
 from edgekd.data.survey import Picture, Recording, Survey, shown, survey
 from edgekd.errors import DataError
-from edgekd.spec import InputSpec
+from edgekd.spec import InputSpec, Task
 
 BARS = "▁▂▃▄▅▆▇█"
 LISTED = 10
@@ -172,20 +174,31 @@ def _arrays(dataset: Dataset, sheet: Path | None) -> Iterator[str]:
     spec = dataset.spec
     if not isinstance(spec, InputSpec):
         raise DataError("Samples of several inputs cannot be shown.", where=dataset.name)
-    yield f"{dataset.name}: {dataset.classes} classes, {spec.kind} samples of shape {spec.shape}"
-    splits = dataset.splits
-    yield f"{'class':20} " + " ".join(f"{name:>10}" for name in splits)
     classes = dataset.task in ("classification", "binary")
-    for number, name in enumerate(dataset.labels if classes else ()):
-        counts = [int((split.y == number).sum()) for split in splits.values()]
-        yield f"{name:20} " + " ".join(f"{count:10,}" for count in counts)
+    word = "class" if classes else "label" if dataset.task == "multilabel" else "target"
+    ending = "" if dataset.classes == 1 else "es" if classes else "s"
+    yield (
+        f"{dataset.name}: {dataset.task}, {dataset.classes} {word}{ending}, {spec.kind} samples of "
+        f"shape {spec.shape}"
+    )
+    splits = dataset.splits
+    yield f"{word:20} " + " ".join(f"{name:>10}" for name in splits)
+    for number, name in enumerate(dataset.labels):
+        cells = [_told(split.y, number, dataset.task) for split in splits.values()]
+        yield f"{name:20} " + " ".join(f"{cell:>10}" for cell in cells)
     if not classes:
-        counts = [len(split) for split in splits.values()]
-        yield f"{dataset.task:20} " + " ".join(f"{count:10,}" for count in counts)
+        yield f"{'samples':20} " + " ".join(f"{len(split):10,}" for split in splits.values())
     yield from (f"note: {warning}" for warning in dataset.warnings)
     if sheet is not None:
         draw_sheet(dataset.name, _sample_rows(dataset, classes), sheet)
         yield f"sheet: {sheet}"
+
+
+def _told(y: NDArray[Any], number: int, task: Task) -> str:
+    """Samples of a class or with a label; of a regression's target, its mean and deviation."""
+    if task == "regression":
+        return f"{y[:, number].mean():.4g} ± {y[:, number].std():.2g}"
+    return f"{int((y[:, number] > 0 if task == 'multilabel' else y == number).sum()):,}"
 
 
 def _sample_rows(dataset: Dataset, classes: bool) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,16 +104,16 @@ def _answers(
     other: NDArray[np.floating],
     step: float,
     steps: NDArray[np.float64],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Per sample: whether it is a near-tie, whether it counts, whether the answers are the same."""
     close = NEAR_TIE_STEPS * (1 + ROUNDING)
     if task == "regression":
         every = np.ones(len(reference), bool)
-        return ~every, every, (steps <= close).all(1)
+        return ~every, every, np.all(steps <= close, axis=1)
     if task == "multilabel":
         clear = np.abs(reference) > close * step
         same = ((reference > 0) == (other > 0)) | ~clear
-        return ~clear.all(1), clear.any(1), same.all(1)
+        return ~np.all(clear, axis=1), np.any(clear, axis=1), np.all(same, axis=1)
     best = np.sort(reference, axis=1)
     gap = best[:, -1] - best[:, -2] if best.shape[1] > 1 else np.full(len(best), np.inf)
     near = gap <= close * step

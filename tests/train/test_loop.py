@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn import metrics as sk
 from torch import nn
 
 from edgekd.config.data import Augment
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
-from edgekd.distill.losses import labels_objective
+from edgekd.distill.losses import Labels, labels_objective
 from edgekd.errors import StageError
 from edgekd.progress import Progress
 from edgekd.spec import InputSpec
@@ -52,6 +53,45 @@ def train(model: nn.Module, settings: TrainSettings, seed: int = 0, **options) -
         model, samples(96, 1), samples(64, 2), SPEC, settings, labels_objective(), seed=seed,
         **options,
     )  # fmt: skip
+
+
+def vectors(n: int, seed: int, task: str) -> Split:
+    """Targets that a linear network with batch normalisation can learn."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 6)).astype(np.float32)
+    y = x @ np.random.default_rng(99).normal(size=(6, 3)) / 2
+    return Split(x, ((y > 0) if task == "multilabel" else y).astype(np.float32))
+
+
+@pytest.mark.parametrize(("task", "metric"), [("multilabel", "macro_f1"), ("regression", "r2")])
+def test_other_tasks_are_learnt_and_judged_by_their_score(task, metric):
+    told: list[tuple[str, float]] = []
+
+    class Watch(Progress):
+        def epoch(self, epoch, epochs, *, loss, accuracy, seconds, metric="accuracy") -> None:
+            told.append((metric, accuracy))
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+    spec = InputSpec(kind="row", shape=(6,), mean=(0.0,) * 6, std=(1.0,) * 6)
+    validation = vectors(100, 2, task)
+    history = fit(
+        model, vectors(300, 1, task), validation, spec,
+        TrainSettings(epochs=30, batch_size=32, learning_rate=0.02, precision="float32"),
+        labels_objective(labels=Labels(task)), seed=0, task=task, progress=Watch(),
+    )  # fmt: skip
+    outputs = predict_logits(model, validation, spec).numpy()
+    score = (
+        sk.f1_score(validation.y, outputs > 0, average="macro")
+        if task == "multilabel"
+        else sk.r2_score(validation.y, outputs)
+    )
+    assert score > 0.9
+    best = max(history.epochs, key=lambda e: (e.validation_accuracy, -e.validation_loss))
+    assert best.epoch == history.best_epoch
+    assert best.validation_accuracy == pytest.approx(score, abs=1e-5)
+    assert [name for name, _ in told] == [metric] * 30
+    assert told[-1][1] == history.epochs[-1].validation_accuracy
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
