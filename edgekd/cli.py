@@ -88,6 +88,26 @@ def _silence_libraries() -> None:
     logging.disable(logging.WARNING)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from edgekd.keys import installed_version
+
+        print(f"edgekd {installed_version('edgekd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print it and exit."
+        ),
+    ] = False,
+) -> None:
+    """From a data set and a budget to a small int8 network that runs on phones and boards."""
+
+
 @app.command()
 def run(
     pipeline: Annotated[str, typer.Argument(help="A pipeline file, or a shipped one's name.")],
@@ -106,7 +126,7 @@ def run(
 ) -> None:
     """Run a pipeline: train, distil, compress, export, measure, report."""
     if plan:
-        _print_plan(pipeline, set_ or [], until, runs)
+        _print_plan(pipeline, set_ or [], from_, until, runs)
         return
     from edgekd.pipeline import run as run_pipeline
     from edgekd.report.terminal import choose, summary_table
@@ -279,15 +299,20 @@ def predict(
         print(prediction)
 
 
-def _print_plan(pipeline: str, overrides: list[str], until: str | None, runs: Path) -> None:
-    from edgekd.pipeline import resolve, select
+def _print_plan(
+    pipeline: str, overrides: list[str], from_: str | None, until: str | None, runs: Path
+) -> None:
+    from edgekd.pipeline import remade, resolve, select
     from edgekd.plan import make_plan
     from edgekd.store import Store
 
     settings, base = resolve(pipeline, overrides)
     store = Store(runs / settings.name)
-    for node in select(make_plan(settings, base), until):
-        state = "finished" if store.finished(node.stage, node.key) else "to do"
+    nodes = select(make_plan(settings, base), until)
+    again = remade(nodes, from_)
+    for node in nodes:
+        kept = node not in again and store.finished(node.stage, node.key) is not None
+        state = "finished" if kept else "to do"
         uses = ", ".join(used.name for used in node.inputs.values())
         print(f"{node.name:16} {node.key}  {state:8}  {'from ' + uses if uses else ''}".rstrip())
 
