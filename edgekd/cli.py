@@ -150,6 +150,57 @@ def run(
 
 
 @app.command()
+def compress(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A saved model's folder, an .onnx file, file.py:function or a network's name."
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option("--data", help="A name, an .npz, a folder, a .zip, or a pipeline file."),
+    ],
+    budget: Annotated[str, typer.Option("--budget", help='Such as "40 kB, 2 ms, -1 %".')],
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="A .safetensors file for a factory or a name.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.1, help="Bound on the whole command.")
+    ] = 20,
+    name: Annotated[str | None, typer.Option("--name", help="Names the run folder.")] = None,
+    runs: RUNS = Path("runs"),
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the pipeline."),
+    ] = None,
+) -> None:
+    """Make a small int8 model of a trained one, within a budget and a time."""
+    from edgekd.deploy.command import compress as make_small
+    from edgekd.report.terminal import choose, summary_table
+
+    console = _console()
+    with choose(console) as progress:
+        made = make_small(
+            model,
+            data=data,
+            budget=budget,
+            weights=weights,
+            minutes=minutes,
+            name=name,
+            runs=runs,
+            overrides=set_ or [],
+            progress=progress,
+        )
+    console.print(made.pipeline_file.read_text(encoding="utf-8"), markup=False, soft_wrap=True)
+    console.print(summary_table(made.result.summary))
+    console.print(f"report: {made.result.report}", soft_wrap=True)
+    console.print(f"next:   edgekd run {made.pipeline_file}", soft_wrap=True)
+    if made.missed is not None:
+        raise made.missed
+
+
+@app.command()
 def init(
     data: Annotated[Path | None, typer.Option("--data", help="Your data: an .npz file.")] = None,
     output: Annotated[Path, typer.Argument(help="The file to write.")] = Path("pipeline.yaml"),

@@ -13,10 +13,12 @@ PACKAGE = Path(__file__).resolve().parents[1] / "edgekd"
 
 LAYERS = [
     {"cli", "__init__"},
+    {"deploy"},
     {"pipeline"},
     {"plan", "summary", "starter", "doctor"},
     {"schema"},
     {"stages"},
+    {"propose"},
     {"distill", "compress", "export", "quality", "bench", "package", "report"},
     {"train", "runtimes", "devices"},
     {"tasks"},

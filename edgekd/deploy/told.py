@@ -1,0 +1,166 @@
+"""What the command says: of the teacher, of candidates, and of a budget that was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekd.config.stages import BudgetSettings
+from edgekd.deploy import timing
+from edgekd.errors import BudgetMissed, StageError
+from edgekd.pipeline import RunResult
+from edgekd.propose.candidates import COPY, Candidate
+from edgekd.propose.fitting import Outcome
+from edgekd.propose.measure import Measured
+from edgekd.results import Summary
+from edgekd.store import write_json
+from edgekd.summary import missed_budget
+
+if TYPE_CHECKING:
+    from edgekd.data.dataset import Dataset
+
+FILE = "candidates.json"
+
+
+def check_teacher(summary: Summary, data: Dataset) -> str:
+    """A line about how good the given model is on this data.
+
+    Raises:
+        StageError: it knows nothing of it: always naming the commonest class would be as good.
+    """
+    import numpy as np
+
+    teacher = next(m for m in summary.models if m.stage == "teacher")
+    score = teacher.validation
+    assert score is not None
+    metric = getattr(score, "metric", "accuracy")
+    if metric == "accuracy" and data.task in ("classification", "binary"):
+        guess = float(np.bincount(np.asarray(data.validation.y)).max() / len(data.validation))
+        if score.low <= guess:
+            raise StageError(
+                f"The model is right on {score.value:.1%} of the validation samples; always "
+                f"naming the commonest class would be on {guess:.1%}.",
+                where=f"validation, {score.n} samples",
+                fix="check the classes' order and how the input is normalised (an .onnx file: "
+                "--set teacher.input.scale=..., mean, std), or that this is the model's data",
+            )
+    test = f", {teacher.accuracy.value:.1%} test" if teacher.accuracy else ""
+    return f"the model: {score.value:.1%} validation{test} ({metric})"
+
+
+def candidate_lines(outcomes: Sequence[Outcome], left: Sequence[str]) -> list[str]:
+    """A line a candidate: its figures and whether it fits."""
+    lines = []
+    for outcome in outcomes:
+        found = outcome.measured
+        figures = ""
+        if found is not None:
+            figures = (
+                f"{found.bytes / 1000:9.1f} kB {found.p50 / 1000:8.3f} ms "
+                f"{found.macs / 1e6:8.2f} M MACs"
+            )
+        verdict = "fits" if outcome.fits else f"out: {'; '.join(outcome.reasons)}"
+        lines.append(f"{outcome.candidate.label:32} {figures}  {verdict}")
+    if left:
+        lines.append(f"not measured, for want of time: {', '.join(left)}")
+    return lines
+
+
+def nothing_fits(
+    outcomes: Sequence[Outcome], left: Sequence[str], budget: BudgetSettings
+) -> BudgetMissed:
+    """The error of a budget that no candidate keeps, with the nearest figures."""
+    measured = [outcome.measured for outcome in outcomes if outcome.measured is not None]
+    if not measured:
+        reasons = "; ".join(dict.fromkeys(r for o in outcomes for r in o.reasons))
+        return BudgetMissed("No candidate could be exported.", where=reasons)
+    if left:
+        return BudgetMissed(
+            "No candidate that was measured in time keeps the limits, so nothing was trained.",
+            where=f"not measured: {', '.join(left)}",
+            fix="give more --minutes, or a larger budget; the model's answers are kept",
+        )
+    smallest = min(measured, key=lambda m: m.bytes)
+    fastest = min(measured, key=lambda m: m.p50)
+    return BudgetMissed(
+        "No candidate keeps the limits of size and time, so nothing was trained.",
+        where=f"the smallest file is {_shown(smallest)}; the fastest {_shown(fastest)}",
+        fix=f"raise --budget to what these need{_together(budget)}; for images, a smaller "
+        "data.size makes every network faster",
+    )
+
+
+def _together(budget: BudgetSettings) -> str:
+    """Size and time are two limits of one file."""
+    return " at once" if budget.size is not None and budget.latency else ""
+
+
+def _shown(measured: Measured) -> str:
+    size, time = measured.bytes / 1000, measured.p50 / 1000
+    return f"{measured.candidate.label} with {size:.1f} kB and {time:.3f} ms"
+
+
+def why_missed(
+    result: RunResult, candidate: Candidate, epochs: timing.Epochs
+) -> BudgetMissed | None:
+    """Which limits were missed and what may help; None if all are kept."""
+    if result.budget_met:
+        return None
+    error = missed_budget(result.summary, result.folder)
+    most = timing.MOST_FINETUNE if candidate.family == COPY else timing.MOST_EPOCHS
+    lost = any("accuracy" in row.name for row in result.summary.budget if not row.ok)
+    if lost and 0 < epochs.train < most:
+        fix = (
+            f"the time allowed {epochs.train} of {most} epochs: more --minutes may gain accuracy, "
+            "and so may a larger size or time in --budget"
+        )
+    elif lost:
+        fix = (
+            "the largest network that fits was trained to its end: allow more size or time, or a "
+            "larger loss"
+        )
+    else:
+        fix = "the measurement of the trained file came out higher than before: run it again"
+    return BudgetMissed(error.what, where=error.where, fix=fix)
+
+
+def record(
+    folder: Path,
+    outcomes: Sequence[Outcome],
+    left: Sequence[str],
+    trials: Sequence[tuple[Measured, float, float]],
+    winner: Measured | None,
+) -> None:
+    """Writes `candidates.json`: every figure, and why each is in or out."""
+    rows: list[dict[str, Any]] = []
+    for outcome in outcomes:
+        found = outcome.measured
+        row: dict[str, Any] = {
+            "candidate": outcome.candidate.label,
+            "family": outcome.candidate.family,
+            "size": outcome.candidate.size,
+            "fits": outcome.fits,
+            "reasons": list(outcome.reasons),
+        }
+        if found is not None:
+            row |= {
+                "bytes": found.bytes,
+                "p50_us": found.p50,
+                "parameters": found.parameters,
+                "macs": found.macs,
+            }
+        rows.append(row)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(
+        folder / FILE,
+        {
+            "candidates": rows,
+            "not_measured": list(left),
+            "trials": [
+                {"candidate": m.candidate.label, "seconds": round(seconds, 1), "score": score}
+                for m, seconds, score in trials
+            ],
+            "winner": winner.candidate.label if winner is not None else None,
+        },
+    )

@@ -1,0 +1,86 @@
+"""The clock of a bounded command, and a listener that stops a training in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edgekd.progress import Progress
+
+
+class OutOfTime(Exception):
+    """The training will be stopped after `epoch` epochs, which are kept."""
+
+    def __init__(self, stage: str, epoch: int) -> None:
+        super().__init__(f"{stage}, after epoch {epoch}")
+        self.stage = stage
+        self.epoch = epoch
+
+
+@dataclass
+class Clock:
+    """Seconds since the command began, and how many it may take."""
+
+    bound: float
+    now: Callable[[], float] = time.monotonic
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.now()
+
+    @property
+    def spent(self) -> float:
+        """Seconds so far."""
+        return self.now() - self.started
+
+    @property
+    def left(self) -> float:
+        """Seconds until the bound; negative beyond it."""
+        return self.bound - self.spent
+
+
+class Watched(Progress):
+    """Passes everything on, tells each stage once, and looks at the clock after each epoch.
+
+    Args:
+        inner: what shows it.
+        clock: the command's.
+    """
+
+    def __init__(self, inner: Progress, clock: Clock) -> None:
+        self.inner, self.clock = inner, clock
+        self.reserve: float | None = None
+        """Seconds that have to be left when the training ends; None does not watch."""
+        self.stage = ""
+        self._told: set[str] = set()
+        self._last = 0.0
+
+    def run_started(self, name: str, stages: list[str]) -> None:
+        fresh = [stage for stage in stages if stage not in self._told]
+        if fresh:
+            self.inner.run_started(name, fresh)
+
+    def stage_started(self, stage: str) -> None:
+        self.stage, self._last = stage, self.clock.spent
+        self.inner.stage_started(stage)
+
+    def stage_finished(self, stage: str, *, cached: bool, seconds: float, note: str = "") -> None:
+        if stage in self._told and cached:
+            return
+        self._told.add(stage)
+        self.inner.stage_finished(stage, cached=cached, seconds=seconds, note=note)
+
+    def epoch(
+        self, epoch: int, epochs: int, *, loss: float, accuracy: float, seconds: float
+    ) -> None:
+        self.inner.epoch(epoch, epochs, loss=loss, accuracy=accuracy, seconds=seconds)
+        took, self._last = self.clock.spent - self._last, self.clock.spent
+        if self.reserve is not None and epoch < epochs and self.clock.left - took < self.reserve:
+            raise OutOfTime(self.stage, epoch)
+
+    def step(self, done: int, total: int, what: str) -> None:
+        self.inner.step(done, total, what)
+
+    def message(self, text: str) -> None:
+        self.inner.message(text)

@@ -1,0 +1,150 @@
+"""Students that may be proposed: smaller copies of a network, and networks of the zoo by width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgekd.config.stages import ModelSettings, PruneSettings
+from edgekd.errors import StageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgekd.data.dataset import Dataset
+
+COPY = "copy"
+"""The family of copies of the given network."""
+KEEPS = (0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Shares of a copy that pruning keeps; 1 is the network itself."""
+WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.4, 2.0, 3.0)
+ONLY_FOR = {"kws_dscnn": "audio"}
+"""Networks that are made for one kind of input."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A student that is not trained yet."""
+
+    family: str
+    """`COPY`, or a name of the zoo."""
+    size: float
+    """Within the family: the share kept, or the width."""
+    target: Literal["macs", "parameters"] = "parameters"
+    """What the share of a copy counts."""
+
+    @property
+    def model(self) -> ModelSettings:
+        """A zoo network's settings."""
+        return ModelSettings.model_validate({"name": self.family, "width": self.size})
+
+    @property
+    def prune(self) -> dict[str, Any]:
+        """A copy's fields of `prune`; empty where it is whole."""
+        return {} if self.size == 1 else {"target": self.target, "keep": self.size}
+
+    @property
+    def label(self) -> str:
+        """In a few words, for tables."""
+        if self.family != COPY:
+            return self.model.label
+        if self.size == 1:
+            return "the model itself"
+        return f"copy, {self.size:.0%} of its {'MACs' if self.target == 'macs' else 'parameters'}"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Candidates that differ in size only, and how each is built."""
+
+    name: str
+    members: tuple[Candidate, ...]
+    """From small to large."""
+    parameters: tuple[int, ...]
+    """What each has; of copies, about."""
+    macs: tuple[int, ...]
+    build: Callable[[Candidate], nn.Module]
+    """Raises StageError where there is no such network."""
+
+
+def zoo_families(data: Dataset, base: Path) -> list[Family]:
+    """The networks of the zoo that suit the data's kind of input; an MLP only for rows and tables,
+    where nothing else fits.
+    """
+    from edgekd.models.build import names
+
+    kind = getattr(data.spec, "kind", "")
+    found: list[Family] = []
+    for name in names():
+        if ONLY_FOR.get(name, kind) != kind or (kind != "row" and name == "mlp"):
+            continue
+        family = _zoo_family(name, data, base)
+        if family is not None:
+            found.append(family)
+    return found
+
+
+def _zoo_family(name: str, data: Dataset, base: Path) -> Family | None:
+    from edgekd.models.count import macs, parameters
+
+    members: dict[int, tuple[Candidate, int]] = {}
+    build = partial(build_zoo, data=data, base=base)
+    for width in WIDTHS:
+        candidate = Candidate(name, width)
+        try:
+            network = build(candidate)
+        except StageError:
+            return None  # no network for such an input
+        members.setdefault(parameters(network), (candidate, macs(network, data.spec)))
+    sizes = sorted(members)
+    return Family(
+        name,
+        tuple(members[size][0] for size in sizes),
+        tuple(sizes),
+        tuple(members[size][1] for size in sizes),
+        build,
+    )
+
+
+def build_zoo(candidate: Candidate, data: Dataset, base: Path) -> nn.Module:
+    """An untrained network of the zoo; the same weights each time."""
+    import torch
+
+    from edgekd.models.build import build
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(candidate.model, data.spec, data.classes, base)
+
+
+def copies(network: nn.Module, data: Dataset, target: Literal["macs", "parameters"]) -> Family:
+    """Pruned copies of a trained network, and the network itself.
+
+    Args:
+        target: what pruning brings down; the limit that is harder to keep.
+    """
+    from edgekd.models.count import macs, parameters
+
+    size, work = parameters(network), macs(network, data.spec)
+
+    @cache
+    def build(candidate: Candidate) -> nn.Module:
+        import torch
+
+        from edgekd.compress.prune import prune
+
+        if candidate.size == 1:
+            return network
+        shape = data.spec.shape
+        return prune(network, torch.zeros(2, *shape), PruneSettings(**candidate.prune))
+
+    return Family(
+        COPY,
+        tuple(Candidate(COPY, keep, target) for keep in KEEPS),
+        tuple(int(size * keep) for keep in KEEPS),
+        tuple(int(work * keep) for keep in KEEPS),
+        build,
+    )
