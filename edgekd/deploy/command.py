@@ -31,7 +31,7 @@ from edgekd.errors import BudgetMissed, StageError
 from edgekd.pipeline import RunResult
 from edgekd.progress import SILENT, Progress
 from edgekd.propose.candidates import Candidate, Family, copies, zoo_families
-from edgekd.propose.fitting import Outcome, best_of_families, propose
+from edgekd.propose.fitting import WEIGHTS_LEFT, Outcome, best_of_families, propose
 from edgekd.propose.measure import Measured, measure_untrained
 
 if TYPE_CHECKING:
@@ -160,7 +160,9 @@ class _Command:
 
     def measure(self) -> tuple[list[Outcome], list[str]]:
         """The files of untrained candidates, measured."""
-        families = zoo_families(self.data, self.draft.folder)
+        size = self.draft.budget.size
+        most = None if size is None else int(size / WEIGHTS_LEFT)
+        families = zoo_families(self.data, self.draft.folder, most)
         given = self._copies()
         if given is not None:
             families.append(given)

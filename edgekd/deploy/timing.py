@@ -20,6 +20,9 @@ MARGIN = 0.1
 MOST_EPOCHS, MOST_FINETUNE, MOST_QAT = 60, 40, 10
 """Epochs beyond which more time is left unused: from scratch, of a pruned copy, through the
 quantizer."""
+SLACK = 0.6
+"""Share of the estimated end that has to be left for the command to go on: the estimate is on the
+safe side, and a model that is a little late is better than none."""
 LEAST_QAT = 2
 """Fewer epochs through the quantizer are not worth it: the network is only calibrated then."""
 MOST_ENTRANTS = 4
@@ -65,9 +68,14 @@ def plan_epochs(left: float, costs: Costs, most: int) -> Epochs:
 
 
 def least_minutes(spent: float, costs: Costs, trains: bool) -> int:
-    """The shortest bound, in whole minutes, with which the command could have gone on."""
+    """The shortest bound, in whole minutes, that holds an epoch and the end."""
     needed = costs.finish + (costs.epoch if trains else 0.0)
     return math.ceil((spent + needed / (1 - MARGIN)) / 60)
+
+
+def too_late(left: float, costs: Costs, trains: bool) -> bool:
+    """Whether not even one epoch and most of the end would fit."""
+    return left < SLACK * costs.finish + (costs.epoch if trains else 0.0)
 
 
 def entrants(candidates: int, seconds: float, least: float) -> int:

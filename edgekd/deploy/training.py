@@ -53,7 +53,7 @@ class Training:
 
     def _require_time(self, costs: timing.Costs, trains: bool) -> None:
         least = timing.least_minutes(self.clock.spent, costs, trains)
-        if least * 60 > self.clock.bound and self.clock.left < costs.finish + costs.epoch * trains:
+        if timing.too_late(self.clock.left, costs, trains):
             raise ConfigError(
                 f"--minutes {self.clock.bound / 60:g} is too short: one epoch, export and "
                 "measurement would not fit.",

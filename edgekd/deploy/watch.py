@@ -72,9 +72,18 @@ class Watched(Progress):
         self.inner.stage_finished(stage, cached=cached, seconds=seconds, note=note)
 
     def epoch(
-        self, epoch: int, epochs: int, *, loss: float, accuracy: float, seconds: float
+        self,
+        epoch: int,
+        epochs: int,
+        *,
+        loss: float,
+        accuracy: float,
+        seconds: float,
+        metric: str = "accuracy",
     ) -> None:
-        self.inner.epoch(epoch, epochs, loss=loss, accuracy=accuracy, seconds=seconds)
+        self.inner.epoch(
+            epoch, epochs, loss=loss, accuracy=accuracy, seconds=seconds, metric=metric
+        )
         took, self._last = self.clock.spent - self._last, self.clock.spent
         if self.reserve is not None and epoch < epochs and self.clock.left - took < self.reserve:
             raise OutOfTime(self.stage, epoch)

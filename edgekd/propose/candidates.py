@@ -70,9 +70,12 @@ class Family:
     """Raises StageError where there is no such network."""
 
 
-def zoo_families(data: Dataset, base: Path) -> list[Family]:
+def zoo_families(data: Dataset, base: Path, most: int | None = None) -> list[Family]:
     """The networks of the zoo that suit the data's kind of input; an MLP only for rows and tables,
     where nothing else fits.
+
+    Args:
+        most: widths of more parameters are left out, but for the smallest of a family.
     """
     from edgekd.models.build import names
 
@@ -81,13 +84,13 @@ def zoo_families(data: Dataset, base: Path) -> list[Family]:
     for name in names():
         if ONLY_FOR.get(name, kind) != kind or (kind != "row" and name == "mlp"):
             continue
-        family = _zoo_family(name, data, base)
+        family = _zoo_family(name, data, base, most)
         if family is not None:
             found.append(family)
     return found
 
 
-def _zoo_family(name: str, data: Dataset, base: Path) -> Family | None:
+def _zoo_family(name: str, data: Dataset, base: Path, most: int | None) -> Family | None:
     from edgekd.models.count import macs, parameters
 
     members: dict[int, tuple[Candidate, int]] = {}
@@ -98,7 +101,10 @@ def _zoo_family(name: str, data: Dataset, base: Path) -> Family | None:
             network = build(candidate)
         except StageError:
             return None  # no network for such an input
-        members.setdefault(parameters(network), (candidate, macs(network, data.spec)))
+        size = parameters(network)
+        if members and most is not None and size > most:
+            break
+        members.setdefault(size, (candidate, macs(network, data.spec)))
     sizes = sorted(members)
     return Family(
         name,
@@ -132,14 +138,12 @@ def copies(network: nn.Module, data: Dataset, target: Literal["macs", "parameter
 
     @cache
     def build(candidate: Candidate) -> nn.Module:
-        import torch
-
+        from edgekd import inputs
         from edgekd.compress.prune import prune
 
         if candidate.size == 1:
             return network
-        shape = data.spec.shape
-        return prune(network, torch.zeros(2, *shape), PruneSettings(**candidate.prune))
+        return prune(network, inputs.zeros(data.spec, 2), PruneSettings(**candidate.prune))
 
     return Family(
         COPY,

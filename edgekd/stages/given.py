@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from edgekd.config.stages import ModelSettings
 from edgekd.errors import StageError
+from edgekd.spec import InputSpec, ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.data.dataset import Dataset
-    from edgekd.spec import ModelSpec
 
 SHIFTED = 0.1
 """Share of a deviation by which another normalisation is worth a warning."""
@@ -72,8 +72,9 @@ def _compare(spec: ModelSpec, data: Dataset, path: Path) -> list[str]:
             fix="give the labels of the data in the teacher's order (data.labels)",
         )
     theirs, ours = spec.input, data.spec
-    same_form = getattr(theirs, "shape", None) == getattr(ours, "shape", None)
-    if not same_form or not hasattr(theirs, "mean"):
+    if not isinstance(theirs, InputSpec) or not isinstance(ours, InputSpec):
+        return []
+    if theirs.shape != ours.shape or not theirs.mean:
         return []
     moved = max(abs(a - b) / s for a, b, s in zip(theirs.mean, ours.mean, ours.std, strict=True))
     scaled = max(abs(a / b - 1) for a, b in zip(theirs.std, ours.std, strict=True))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgekd import inputs
 from edgekd.config.stages import OnnxInput
 from edgekd.errors import StageError
 from edgekd.results import ModelFigures
+from edgekd.spec import InputSpec
 from edgekd.stages.base import Job, Made
 from edgekd.stages.networks import judge, note
 from edgekd.stages.teachers import FACTS, FILE, onnx_module
@@ -32,6 +34,12 @@ def take(job: Job[Any], path: Path, settings: OnnxInput) -> Made:
     from edgekd.export.given_onnx import adapt
 
     data = load(job.inputs["data"])
+    if not isinstance(data.spec, InputSpec):
+        raise StageError(
+            "An .onnx teacher takes one input, and the data has several.",
+            where=str(path),
+            fix="give the network itself: teacher.model.python and teacher.weights",
+        )
     out = job.out / FILE
     adapted = adapt(path, data.model_spec(path.stem), settings, out)
     _try_out(out, data, path)
@@ -69,7 +77,8 @@ def _try_out(out: Path, data: Dataset, path: Path) -> None:
     from edgekd.export.given_onnx import from_probabilities
     from edgekd.runtimes import load
 
-    x = data.spec.normalise(np.asarray(data.validation.x[:PROBES]))
+    raw = inputs.take(data.validation.x, slice(0, PROBES))
+    x = data.spec.normalise(inputs.apply(np.asarray, raw))
     try:
         answer = load(out).run(x)
     except Exception as error:  # ONNX Runtime's own errors share no public base

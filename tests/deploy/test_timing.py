@@ -16,6 +16,7 @@ from edgekd.deploy.timing import (
     halving,
     least_minutes,
     plan_epochs,
+    too_late,
 )
 from edgekd.deploy.watch import Clock, OutOfTime, Watched
 from edgekd.progress import Progress
@@ -49,6 +50,9 @@ def test_the_least_bound_holds_an_epoch_and_the_end():
     assert least_minutes(120, Costs(30, 60, 60), trains=True) == 4  # 120 + 90 / 0.9 = 220 s
     assert least_minutes(120, Costs(30, 60, 60), trains=False) == 4  # 120 + 66.7 s
     assert least_minutes(0, Costs(1, 1, 1), trains=True) == 1
+    assert too_late(89, Costs(30, 60, 100), trains=True)  # 60 % of 100 s, and an epoch
+    assert not too_late(90, Costs(30, 60, 100), trains=True)
+    assert not too_late(60, Costs(30, 60, 100), trains=False)
 
 
 @pytest.mark.parametrize(

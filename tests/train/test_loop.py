@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,7 +192,7 @@ def test_a_checkpoint_of_another_training_is_passed_over(tmp_path):
 
 def test_a_training_cut_short_takes_over_the_checkpoint_of_the_long_one(tmp_path):
     class Impatient(Progress):
-        def epoch(self, epoch: int, epochs: int, **_: float) -> None:
+        def epoch(self, epoch: int, epochs: int, **_: Any) -> None:
             if epoch == 3:
                 raise TimeoutError
 
