@@ -48,7 +48,7 @@ def teacher_fields(model: str, weights: Path | None) -> dict[str, Any]:
         if not weights.exists():
             raise ConfigError("There is no such file of weights.", where=str(weights.absolute()))
         fields["weights"] = str(weights.absolute())
-    elif not model.startswith(HUBS):
+    else:
         raise ConfigError(
             f"{model} says how the network is built, and its trained weights are missing.",
             where="MODEL",
