@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgekd.deploy import timing
 from edgekd.deploy.budget import parse_budget
-from edgekd.deploy.draft import Draft, default_name
+from edgekd.deploy.draft import Draft, default_name, quality_seconds
 from edgekd.deploy.request import augment_fields, data_fields, teacher_fields
 from edgekd.deploy.told import (
     candidate_lines,
@@ -94,6 +94,7 @@ def compress(
         limits,
         tuple(overrides),
         Path(runs),
+        minutes * 60,
     )
     clock = Clock(minutes * 60)
     command = _Command(draft, clock, Watched(progress, clock))
@@ -250,6 +251,7 @@ class _Command:
             + teacher
             + 2 * files * RUNTIME_START
             + tests * (measured.p50 * 5e-6 + answering)
+            + quality_seconds(self.clock.bound)
             + REPORTING
         )
 

@@ -12,10 +12,11 @@ import yaml
 
 from edgekd.config.load import apply_override, validate
 from edgekd.config.pipeline import Pipeline
+from edgekd.config.quality import QualitySettings
 from edgekd.config.stages import BudgetSettings
 from edgekd.config.training import FinetuneTrain, TrainSettings
 from edgekd.deploy.budget import budget_fields
-from edgekd.deploy.timing import MOST_EPOCHS, MOST_FINETUNE
+from edgekd.deploy.timing import MOST_EPOCHS, MOST_FINETUNE, QUALITY
 from edgekd.errors import ConfigError
 from edgekd.pipeline import RunResult, run
 from edgekd.progress import Progress
@@ -56,6 +57,7 @@ class Draft:
         budget: BudgetSettings,
         overrides: Sequence[str],
         runs: Path,
+        bound: float,
     ) -> None:
         self.overrides, self.runs = overrides, runs
         self.budget = budget
@@ -63,6 +65,7 @@ class Draft:
             "name": name,
             "data": data,
             "teacher": teacher,
+            "quality": {"seconds": quality_seconds(bound)},
             "bench": _bench(budget),
             "budget": budget_fields(budget),
         }
@@ -153,6 +156,11 @@ class Draft:
         """QAT for so many epochs; 0 only calibrates."""
         train = {"epochs": epochs, "learning_rate": QAT_RATE, "batch_size": batch_size}
         self.raw["quantize"] = {"mode": "qat", "train": train} if epochs else {"mode": "ptq"}
+
+
+def quality_seconds(bound: float) -> float:
+    """What calibration and robustness may take of so many seconds in all."""
+    return round(min(QualitySettings().seconds, QUALITY * bound), 1)
 
 
 def _bench(budget: BudgetSettings) -> dict[str, Any]:

@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 MEASURING, TRIALS, SOFT_LABELS = 0.2, 0.15, 0.2
 """Shares of the whole time: measuring candidates, trials, the teacher's soft labels."""
+QUALITY = 0.05
+"""Share that calibration and robustness of the files may take, up to their default."""
 SEARCHING = 0.5
 """Share that measuring may take while nothing fits yet."""
 QAT = 0.25
