@@ -350,6 +350,25 @@ def predict(
         print(prediction)
 
 
+@app.command()
+def clean(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/NAME.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Remove nothing, say what would go.")
+    ] = False,
+) -> None:
+    """Remove a run folder's artefacts that its latest run did not use."""
+    from edgekd.clean import clean as remove
+    from edgekd.pipeline import read_summary
+    from edgekd.report.units import size
+
+    removed = remove(folder, read_summary(folder), dry_run=dry_run)
+    for artefact in removed:
+        print(f"{artefact.name}  {size(artefact.bytes)}")
+    total = size(sum(artefact.bytes for artefact in removed))
+    print(f"{len(removed)} artefacts, {total} {'would be ' if dry_run else ''}freed")
+
+
 def _print_plan(
     pipeline: str, overrides: list[str], from_: str | None, until: str | None, runs: Path
 ) -> None:

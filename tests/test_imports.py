@@ -15,6 +15,7 @@ LAYERS = [
     {"cli", "__init__"},
     {"deploy"},
     {"pipeline"},
+    {"clean"},
     {"plan", "summary", "starter", "doctor"},
     {"schema"},
     {"stages"},
