@@ -318,10 +318,14 @@ def export(
 @app.command()
 def data(
     source: Annotated[
-        Path, typer.Argument(help="A folder or .zip of pictures or recordings, or an .npz file.")
+        Path,
+        typer.Argument(help="A folder or .zip of pictures or recordings, .npz or a table."),
     ],
     label: Annotated[
-        str | None, typer.Option("--label", help="Expression that finds a recording's class.")
+        str | None,
+        typer.Option(
+            "--label", help="Expression that finds a recording's class; a table's label column."
+        ),
     ] = None,
     size: Annotated[
         tuple[int, int] | None, typer.Option("--size", help="Height and width of pictures.")

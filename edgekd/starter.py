@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edgekd.config.data import NpzData
+from edgekd.config.data import NpzData, TableData
 from edgekd.errors import ConfigError, DataError
 from edgekd.schema import schema_text
 from edgekd.store import write_atomic
@@ -57,6 +57,15 @@ data:
   path: {path}
 {augment}"""
 
+TABLE = """\
+data:
+  source: table
+  path: {path}
+  label: {label}         # the last column; name the one that is to be told
+  # categorical: [...]   # numbers that are codes; text is found by itself
+  # drop: [...]          # columns to leave out, such as a row's number
+"""
+
 AUGMENT = (
     "  augment: {shift: 2}    # and flip: true, where a mirrored image is still the same class\n"
 )
@@ -96,6 +105,8 @@ def _for_data(data: Path, output: Path) -> tuple[str, str, str, str]:
 
     from edgekd.data.sources import load_source
 
+    if data.suffix.lower() in (".csv", ".parquet", ".pq"):
+        return _for_table(data, output)
     if data.suffix != ".npz":
         raise DataError(
             "This kind of data has no source yet.",
@@ -104,8 +115,26 @@ def _for_data(data: Path, output: Path) -> tuple[str, str, str, str]:
         )
     dataset = load_source(NpzData(path=data.absolute()), Path.cwd())
     path = os.path.relpath(data.absolute(), output.absolute().parent)
-    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in data.stem).strip("._-")
     is_image = dataset.spec.kind == "image"
     block = NPZ.format(path=json.dumps(path), augment=AUGMENT if is_image else "")
     teacher, student = ("resnet20", "dscnn") if is_image else ("mlp", "mlp")
-    return name or "mine", block, teacher, student
+    return _name(data), block, teacher, student
+
+
+def _for_table(data: Path, output: Path) -> tuple[str, str, str, str]:
+    """The same for a table; its last column is taken for the label."""
+    import json
+
+    from edgekd.data.sources import load_source
+    from edgekd.data.table_file import read_table
+
+    label = list(read_table(data).columns)[-1]
+    load_source(TableData(path=data.absolute(), label=(label,)), Path.cwd())
+    path = os.path.relpath(data.absolute(), output.absolute().parent)
+    block = TABLE.format(path=json.dumps(path), label=json.dumps(label))
+    return _name(data), block, "tablemlp", "tablemlp"
+
+
+def _name(data: Path) -> str:
+    name = "".join(c if c.isalnum() or c in "._-" else "-" for c in data.stem).strip("._-")
+    return name or "mine"

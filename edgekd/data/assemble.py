@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgekd.data.dataset import Dataset, Split, fingerprint
 from edgekd.data.targets import statistics
-from edgekd.spec import InputSpec, SoundSpec, Task
+from edgekd.inputs import arguments
+from edgekd.spec import Inputs, InputSpec, SoundSpec, Task
 
 LEAST_STD = 1e-6
 """A feature that varies less is constant, and is divided by 1."""
@@ -29,6 +30,7 @@ def assemble(
     notes: tuple[str, ...] = (),
     sound: SoundSpec | None = None,
     task: Task | None = None,
+    spec: Inputs | None = None,
 ) -> Dataset:
     """The data set of checked splits.
 
@@ -37,6 +39,7 @@ def assemble(
         notes: warnings that are known already.
         sound: how the samples were made, if they are features of recordings.
         task: what the targets are; left out, classes: a binary task where there are two.
+        spec: the inputs, where they are known already, such as those of a table.
 
     Raises:
         DataError: a regression's target is the same for all training samples.
@@ -50,7 +53,7 @@ def assemble(
         train=splits["train"],
         validation=splits["validation"],
         test=splits["test"],
-        spec=input_spec(splits["train"].x, sound),
+        spec=spec or input_spec(splits["train"].x, sound),
         labels=labels,
         fingerprint=fingerprint(splits, labels),
         warnings=(*warnings, *_scales(splits), *_unseen(splits, labels, task)),
@@ -116,10 +119,11 @@ def _chunks(x: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def _content(split: Split) -> list[bytes]:
-    return [
-        hashlib.blake2b(np.ascontiguousarray(sample).data, digest_size=16).digest()
-        for sample in split.x
-    ]
+    digests = [hashlib.blake2b(digest_size=16) for _ in range(len(split))]
+    for part in arguments(split.x):
+        for digest, sample in zip(digests, part, strict=True):
+            digest.update(np.ascontiguousarray(sample).data)
+    return [digest.digest() for digest in digests]
 
 
 def _duplicates(splits: Mapping[str, Split]) -> Iterator[str]:
@@ -168,6 +172,8 @@ def _rare_labels(train: Split, labels: tuple[str, ...]) -> Iterator[str]:
 
 
 def _scales(splits: Mapping[str, Split]) -> Iterator[str]:
+    if isinstance(splits["train"].x, dict):
+        return
     largest = {
         name: max(abs(float(split.x.min())), abs(float(split.x.max())))
         for name, split in splits.items()

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.config.data import AudioFolderData, FolderData, ImageFolderData, NpzData
-from edgekd.data import npz, sound
+from edgekd.data import npz, sound, table_file
 from edgekd.data.archive import Files
 from edgekd.data.checks import some
 from edgekd.data.dataset import Dataset
+from edgekd.data.inspect_table import inspect_table
 from edgekd.data.listing import Item, check_classes, check_empty, find_items
 from edgekd.data.sheet import Row, draw_sheet, heat, sample, spread
 from edgekd.data.survey import Picture, Recording, Survey, shown, survey
@@ -36,7 +37,8 @@ def inspect(
     """Lines about a folder, .zip or .npz file, and about what of it would stop a run.
 
     Args:
-        label: expression that finds a recording's class in its name.
+        label: expression that finds a recording's class in its name; of a table, the column of
+            its label, or else the last one.
         size: height and width that pictures have on the sheet.
         sheet: a .png file for a contact sheet, a row a class.
 
@@ -44,6 +46,9 @@ def inspect(
         DataError: the source cannot be used at all; says why.
     """
     path = path.absolute()
+    if path.suffix.lower() in table_file.SUFFIXES:
+        yield from inspect_table(path, label)
+        return
     if path.suffix.lower() == ".npz":
         yield from _arrays(npz.load(NpzData(path=path), path.parent), sheet)
         return

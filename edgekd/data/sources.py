@@ -10,9 +10,10 @@ from edgekd.config.data import (
     HuggingFaceData,
     NpzData,
     PythonData,
+    TableData,
     TorchvisionData,
 )
-from edgekd.data import digits, folders, huggingface, npz, own_function, torchvision_sets
+from edgekd.data import digits, folders, huggingface, npz, own_function, table, torchvision_sets
 from edgekd.data.check_augment import check_augment
 from edgekd.data.dataset import Dataset
 
@@ -33,6 +34,8 @@ def load_source(settings: DataSettings, base: Path) -> Dataset:
         dataset = huggingface.load(settings, base)
     elif isinstance(settings, TorchvisionData):
         dataset = torchvision_sets.load(settings)
+    elif isinstance(settings, TableData):
+        dataset = table.load(settings, base)
     else:
         dataset = folders.load(settings, base)
     check_augment(settings.augment, dataset.spec)
@@ -55,6 +58,8 @@ def source_fingerprint(settings: DataSettings, base: Path) -> str:
         found = huggingface.source_fingerprint(settings, base)
     elif isinstance(settings, TorchvisionData):
         found = torchvision_sets.source_fingerprint(settings)
+    elif isinstance(settings, TableData):
+        found = table.source_fingerprint(settings, base)
     else:
         found = folders.source_fingerprint(settings, base)
     return found

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgekd.data.dataset import Split
 from edgekd.errors import DataError
+from edgekd.inputs import take
 from edgekd.spec import Task
 
 LEAST = 2
@@ -108,7 +109,7 @@ def _rarest(y: NDArray[Any]) -> NDArray[np.int64]:
 
 def _take(split: Split, index: ArrayLike) -> Split:
     order = np.sort(np.asarray(index))
-    return Split(split.x[order], split.y[order])
+    return Split(take(split.x, order), split.y[order])
 
 
 def _array(what: str) -> str:

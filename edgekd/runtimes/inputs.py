@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.data import sound
+from edgekd.data import sound, table_columns, table_file
 from edgekd.errors import DataError
-from edgekd.spec import InputSpec
+from edgekd.spec import Inputs, InputSpec, NamedInputs
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 SOUNDS = (*sound.WAV, *sound.OTHERS)
@@ -21,7 +21,7 @@ SUPPORTED = (
 PICTURE_PEAK = 255.0
 
 
-def read_samples(path: Path, spec: InputSpec) -> NDArray[np.float32]:
+def read_samples(path: Path, spec: Inputs) -> Any:
     """The raw samples (N, *spec.shape) of a file, in the units of the training data.
 
     A recording is one sample, as the features that the model was trained on. A picture is one:
@@ -36,6 +36,14 @@ def read_samples(path: Path, spec: InputSpec) -> NDArray[np.float32]:
         raise DataError("There is no such file.", where=str(path))
     if path.stat().st_size == 0:
         raise DataError("This file is empty.", where=str(path))
+    if any(part.columns for part in spec.inputs) and suffix in table_file.SUFFIXES:
+        return table_columns.encode(table_file.read_table(path), spec)
+    if isinstance(spec, NamedInputs):
+        raise DataError(
+            "This model has several inputs, which this file does not name.",
+            where=str(path),
+            fix="give a .csv file with the columns of the training data, in any order",
+        )
     if suffix in PICTURES:
         samples = _picture(path, spec)[None]
     elif suffix in SOUNDS:

@@ -11,6 +11,7 @@ from edgekd.config.data.augment import Augment
 from edgekd.config.data.collections import HuggingFaceData, Pictured, TorchvisionData
 from edgekd.config.data.folders import AudioFolderData, Features, FolderData, ImageFolderData
 from edgekd.config.data.located import Located
+from edgekd.config.data.tables import TableData
 
 __all__ = [
     "Arrays",
@@ -26,6 +27,7 @@ __all__ = [
     "NpzData",
     "Pictured",
     "PythonData",
+    "TableData",
     "TorchvisionData",
 ]
 
@@ -35,6 +37,7 @@ DataSettings = Annotated[
     | ImageFolderData
     | AudioFolderData
     | PythonData
+    | TableData
     | HuggingFaceData
     | TorchvisionData,
     Field(discriminator="source"),
