@@ -15,6 +15,7 @@ from typing import Any
 
 from edgekd.devices.machine import describe_machine
 from edgekd.keys import all_versions
+from edgekd.results import ModelFigures, Summary
 from edgekd.statistics import mean_interval
 from edgekd.store import write_json
 
@@ -170,3 +171,23 @@ def _between(figure: dict[str, Any], factor: float, form: str) -> str:
 def read_results(folder: Path) -> list[dict[str, Any]]:
     """All results of a folder, by name."""
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+
+
+TEACHER = ("teacher", "torch", "float32")
+STUDENT = ("student", "tflite", "int8")
+
+
+def of(summary: Summary, model: tuple[str, str, str]) -> list[ModelFigures]:
+    """One kind of model (stage, format, precision), by seed."""
+    found = [m for m in summary.models if (m.stage, m.format, m.precision) == model]
+    return sorted(found, key=lambda m: m.seed)
+
+
+def tests(summary: Summary, model: tuple[str, str, str]) -> list[float]:
+    """Test accuracy by seed, in the runtime that the format is for."""
+    return [m.accuracy.value for m in of(summary, model) if m.accuracy is not None]
+
+
+def differences(left: list[float], right: list[float]) -> list[float]:
+    """left - right, seed by seed."""
+    return [a - b for a, b in zip(left, right, strict=True)]

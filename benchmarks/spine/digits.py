@@ -14,21 +14,26 @@ from typing import Any
 
 import edgekd
 from benchmarks.common import (
+    STUDENT,
+    TEACHER,
     Row,
+    differences,
     finish,
     interval,
     mean_percent,
     number,
+    of,
     options,
     percent,
     points,
     started,
+    tests,
 )
 from benchmarks.spine.agreement import agreement
 from benchmarks.spine.zoo import latencies, smallest_as_good
 from edgekd.config.stages import ModelSettings
 from edgekd.report.terminal import PlainProgress
-from edgekd.results import ModelFigures, Summary
+from edgekd.results import Summary
 
 QUICK = [
     "teacher.train.epochs=2",
@@ -38,8 +43,6 @@ QUICK = [
     "quantize.train.epochs=1",
 ]
 ALONE = "distill.method=labels"
-TEACHER = ("teacher", "torch", "float32")
-STUDENT = ("student", "tflite", "int8")
 
 
 def main() -> None:
@@ -99,17 +102,6 @@ def run(
     )
 
 
-def of(summary: Summary, model: tuple[str, str, str]) -> list[ModelFigures]:
-    """One kind of model (stage, format, precision), by seed."""
-    found = [m for m in summary.models if (m.stage, m.format, m.precision) == model]
-    return sorted(found, key=lambda m: m.seed)
-
-
-def tests(summary: Summary, model: tuple[str, str, str]) -> list[float]:
-    """Test accuracy by seed, in the runtime that the format is for."""
-    return [m.accuracy.value for m in of(summary, model) if m.accuracy is not None]
-
-
 def validations(summary: Summary) -> list[float]:
     """The teachers' validation accuracy, by seed."""
     return [m.validation.value for m in of(summary, TEACHER) if m.validation is not None]
@@ -128,11 +120,6 @@ def accuracies(distilled: Summary, alone: Summary) -> dict[str, Any]:
         "alone_test": interval(control),
         "distilled_minus_alone": interval(differences(student, control)),
     }
-
-
-def differences(left: list[float], right: list[float]) -> list[float]:
-    """left - right, seed by seed."""
-    return [a - b for a, b in zip(left, right, strict=True)]
 
 
 def sizes(summary: Summary) -> dict[str, Any]:

@@ -66,3 +66,31 @@ def test_input_pipeline(data: Path, tmp_path: Path) -> None:
         assert found["steps"] == 1 and found["samples"] == 90
         assert 0 <= found["waited_seconds"] <= found["seconds"]
     assert len(result["rows"]) == 4
+
+
+def test_spoken_digits(tmp_path: Path) -> None:
+    recordings = tmp_path / "fsdd.zip"
+    rng = np.random.default_rng(0)
+    with zipfile.ZipFile(recordings, "w") as archive:
+        for i in range(200):
+            content = io.BytesIO()
+            pitch = np.sin(np.arange(4000) * (0.1 + 0.15 * (i % 4)))
+            wave = 8000 * pitch + rng.normal(0, 300, 4000)
+            wavfile.write(content, 8000, wave.astype(np.int16))
+            archive.writestr(f"{i % 4}_{'xyz'[i % 3]}_{i // 4}.wav", content.getvalue())
+    arguments = ("--data", recordings, "--quick", "--work", tmp_path)
+    figures = run("spoken_digits", tmp_path, *arguments)["figures"]
+    assert figures["test_samples"] == 20
+    assert figures["student_bytes"][0] < 60_000
+    assert len(figures["seconds"]) == 1
+
+
+def test_cifar10(data: Path, tmp_path: Path) -> None:
+    arguments = ("--data", data / "cifar10-jpeg.zip", "--quick", "--work", tmp_path)
+    result = run("cifar10", tmp_path, *arguments, "--set", "export.formats=[tflite]")
+    distilled, alone = result["figures"]["distilled"], result["figures"]["alone"]
+    gain = result["figures"]["distilled_minus_alone"]
+    assert distilled["teacher"]["value"] == alone["teacher"]["value"], "one teacher for both"
+    assert distilled["parameters"] == alone["parameters"]
+    assert gain["n"] == 20 and gain["low"] <= gain["mean"] <= gain["high"]
+    assert not any(str(tmp_path) in text for text in (json.dumps(result), result["command"]))
