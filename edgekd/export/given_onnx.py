@@ -51,13 +51,15 @@ def adapt(path: Path, spec: ModelSpec, settings: OnnxInput, out: Path) -> Adapte
     """
     from edgekd.export.onnx_count import macs, parameters
 
+    own = spec.input
+    assert isinstance(own, InputSpec), "a teacher's file has one input"
     model = _read(path)
     graph = model.graph
     size = parameters(graph)
     told = _told(model, path)
     source = _only_input(graph, path)
-    layout = _layout(source, spec.input, told, settings, path)
-    warnings = _front(graph, source, spec.input, told, settings, layout, path)
+    layout = _layout(source, own, told, settings, path)
+    warnings = _front(graph, source, own, told, settings, layout, path)
     answer = _output(graph, told, settings, path)
     end = _end(graph, answer, spec, told, path)
     del graph.output[:]
@@ -66,13 +68,13 @@ def adapt(path: Path, spec: ModelSpec, settings: OnnxInput, out: Path) -> Adapte
         model=spec.model_copy(update={"output": end}),
         format="onnx",
         precision="float32",
-        layout="NF" if len(spec.input.shape) == 1 else "NCHW",
+        layout="NF" if len(own.shape) == 1 else "NCHW",
     )
     del model.metadata_props[:]
     entry = model.metadata_props.add()
     entry.key, entry.value = METADATA_NAME, deployed.model_dump_json()
     write_atomic(out, model.SerializeToString())
-    work = macs(model, spec.input.shape)
+    work = macs(model, own.shape)
     if not work:
         warnings.append("The multiplications of the .onnx teacher cannot be counted.")
     return Adapted(size, work, warnings)
@@ -246,7 +248,9 @@ def _affine(
     if told is None and not settings.scaled:
         return np.ones_like(own_std), np.zeros_like(own_mean)
     if told is not None:
-        scale, mean, std = 1.0, told.model.input.mean, told.model.input.std
+        theirs = told.model.input
+        assert isinstance(theirs, InputSpec), "the file has one input"
+        scale, mean, std = 1.0, theirs.mean, theirs.std
     else:
         scale, mean, std = settings.scale or 1.0, settings.mean or (0.0,), settings.std or (1.0,)
     for field, values in (("mean", mean), ("std", std)):
@@ -287,7 +291,7 @@ def _output(graph: Any, told: DeployedSpec | None, settings: OnnxInput, path: Pa
     wanted = settings.output or (told.model.output if told is not None else None)
     if wanted is None and len(names) == 1:
         return names[0]
-    if wanted in names:
+    if wanted is not None and wanted in names:
         return wanted
     raise StageError(
         f"This .onnx file has no output {wanted}."
