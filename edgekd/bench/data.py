@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgekd.data.targets import read_targets
 from edgekd.errors import DataError
 from edgekd.runtimes.inputs import arrange
-from edgekd.spec import DeployedSpec, ModelSpec
+from edgekd.spec import DeployedSpec, ModelSpec, NamedInputs
 
 Test = tuple[NDArray[np.float32], NDArray[Any]]
 """Normalised samples (N, *shape), and targets as in `edgekd.data.dataset.Split.y`."""
@@ -43,6 +43,12 @@ def read_test(data: Path, deployed: DeployedSpec | None, model: Path) -> Test:
     except (OSError, ValueError, EOFError) as error:
         raise DataError("This .npz file cannot be read.", where=f"{data}: {error}") from error
     spec = deployed.model
+    if isinstance(spec.input, NamedInputs):
+        raise DataError(
+            "An .npz file cannot hold the samples of a model with several inputs.",
+            where=str(data),
+            fix="leave the data out; the bench stage of a pipeline measures the accuracy",
+        )
     samples = arrange(x, spec.input, f"{data}, x")
     if spec.task in ("multilabel", "regression"):
         targets = _columns(y, len(samples), spec, str(data))

@@ -41,7 +41,7 @@ def columns_spec(
     parts = []
     if numeric:
         values = _values(table, numeric)
-        empty = [n for n, gap in zip(numeric, np.isnan(values).all(0).tolist(), strict=True) if gap]
+        empty = [numeric[column] for column in np.flatnonzero(np.isnan(values).all(axis=0))]
         if empty:
             raise DataError(
                 f"Column {empty[0]!r} has no value in any training row.",
