@@ -26,7 +26,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(folder / "cifar10-jpeg.zip", "w") as archive:
         for i in range(120):
             content = io.BytesIO()
-            Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(content, "JPEG")
+            pixels = rng.integers(0, 128, (32, 32, 3), np.uint8) + np.uint8(120 * (i % 2))
+            Image.fromarray(pixels).save(content, "JPEG")
             archive.writestr(
                 f"{'test' if i < 20 else 'train'}/{'ab'[i % 2]}/{i}.jpg", content.getvalue()
             )
