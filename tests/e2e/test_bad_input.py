@@ -79,7 +79,10 @@ def test_labels_of_another_length(tmp_path):
 
 def test_labels_that_are_no_classes(tmp_path):
     arrays = good_rows()
-    project(tmp_path, x=arrays["x"], y=arrays["y"] + 0.5)
+    text = MINE.replace(
+        "data: mine.npz", "data: {source: npz, path: mine.npz, task: classification}"
+    )
+    project(tmp_path, text, x=arrays["x"], y=arrays["y"] + 0.5)
     fails(tmp_path, "mine.npz", "y")
 
 
