@@ -33,6 +33,7 @@ ZooName = Literal[
     "kws_dscnn",
     "mlp",
     "tablemlp",
+    "cnn1d",
 ]
 LibraryName = Annotated[str, Field(pattern=r"^(timm|torchvision|huggingface):\S+$")]
 NetworkName = Annotated[

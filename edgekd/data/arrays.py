@@ -40,7 +40,7 @@ def from_arrays(
         part: checks.samples(pair[0], settings.layout, f"{place}, array {arrays[part][0]}")
         for part, pair in found.items()
     }
-    _check_shapes(x, arrays, place)
+    check_shapes(x, arrays, place)
     targets = read_targets(
         {part: pair[1] for part, pair in found.items()},
         counts={part: len(samples) for part, samples in x.items()},
@@ -50,7 +50,7 @@ def from_arrays(
     )
     splits = {part: Split(x[part], targets.y[part]) for part in found}
     if targets.task in ("classification", "binary"):
-        _check_every_class(splits, targets.labels, where)
+        check_every_class(splits, targets.labels, where)
     return assemble(
         name,
         _complete(splits, settings, targets, where["train"]),
@@ -89,9 +89,10 @@ def find_arrays(known: Collection[str], where: str) -> dict[str, tuple[str, str]
     return found
 
 
-def _check_shapes(
+def check_shapes(
     x: Mapping[str, NDArray], arrays: Mapping[str, tuple[str, str]], place: str
 ) -> None:
+    """Raises a DataError where the samples of two parts differ in shape."""
     expected = x["train"].shape[1:]
     for part, samples in x.items():
         if samples.shape[1:] != expected:
@@ -103,9 +104,10 @@ def _check_shapes(
             )
 
 
-def _check_every_class(
+def check_every_class(
     splits: Mapping[str, Split], labels: tuple[str, ...], where: Mapping[str, str]
 ) -> None:
+    """Raises a DataError where a class has no training sample."""
     counts = np.bincount(splits["train"].y, minlength=len(labels))
     empty = [repr(labels[i]) for i in np.flatnonzero(counts == 0)]
     if empty:

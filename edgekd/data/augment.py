@@ -13,6 +13,7 @@ from edgekd.config.data import Augment
 from edgekd.data.colours import to_unit, vary_colours
 from edgekd.data.geometry import gather, moves, square, upside_down
 from edgekd.data.rand_augment import rand_augment
+from edgekd.data.series_views import vary_series
 from edgekd.data.sound_views import vary_sound
 from edgekd.spec import InputSpec
 
@@ -32,26 +33,31 @@ def view(
     View 0 is the samples as they are. In every other view half of the images are mirrored (with
     `flip`, `flip_vertical`), each is moved by -shift to shift pixels down and right, recoloured,
     and has a square erased; what is uncovered or erased is 0, the mean colour. Features of
-    recordings, whose rows are frames, are varied by `vary_sound`.
+    recordings, whose rows are frames, are varied by `vary_sound`, windows of a signal by
+    `vary_series`.
 
     Args:
-        x: (B, C, H, W), normalised; other shapes where only mixing is asked for.
+        x: (B, C, H, W), normalised, or windows (B, C, T); other shapes where only mixing is asked
+            for.
         index: (B,), int64, where the samples stand in their split.
         seed: chooses another family of views.
         view: from 0.
-        spec: mean, deviation and peak of x; needed for colours and `gain`.
+        spec: mean, deviation and peak of x; needed for colours and a recording's `gain`.
 
     Returns:
         As x, in its memory format.
 
     Raises:
-        ValueError: x is no batch of images, or `spec` is missing.
+        ValueError: x is no batch of images or windows, or `spec` is missing.
     """
     if view == 0 or not (settings.of_images or settings.of_audio):
         return x
-    if x.ndim != 4 or index.shape != x.shape[:1]:
+    windows = x.ndim == 3 and not settings.of_images
+    if not (x.ndim == 4 or windows) or index.shape != x.shape[:1]:
         raise ValueError(f"x {tuple(x.shape)} and index {tuple(index.shape)} are not B images")
     index = index.to(x.device)
+    if windows:
+        return vary_series(x, index, settings, seed, view)
     if settings.of_audio:
         return vary_sound(x, index, settings, seed, view, spec)
     return _vary_image(x, index, settings, seed, view, spec)

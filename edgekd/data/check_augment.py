@@ -11,6 +11,7 @@ IMAGES = (
     "cutmix"
 )
 AUDIO = "time_shift, gain, noise, mask_time, mask_frequency, mixup"
+SERIES = "time_shift, gain, noise, mask_time, mixup"
 
 
 def check_augment(augment: Augment, spec: Inputs) -> None:
@@ -32,32 +33,47 @@ def check_augment(augment: Augment, spec: Inputs) -> None:
         raise DataError(
             "Variations of images and of recordings are mixed.",
             where=f"data.augment; the samples are of the kind {spec.kind}",
-            fix=f"images have {IMAGES}; recordings {AUDIO}",
+            fix=f"images have {IMAGES}; recordings {AUDIO}; a signal {SERIES}",
         )
     if augment.of_images:
         _check_kind("image", spec, "Only images can be shifted, mirrored, recoloured or erased.")
         _check_lengths(augment, spec, ("shift", "erase"), min(spec.shape[1:]), "images")
         if augment.colours:
             _check_colours(augment, spec)
-    if augment.of_audio:
-        _check_kind("audio", spec, "Only recordings can be moved in time, made noisy or masked.")
+    if augment.of_audio and spec.kind == "series":
+        _check_series(augment, spec)
+    elif augment.of_audio:
+        _check_kind(
+            "audio", spec, "Only recordings and signals can be moved in time, made noisy or masked."
+        )
         frames, mels = spec.shape[1:]
         _check_lengths(augment, spec, ("time_shift", "mask_time"), frames, "features")
         _check_lengths(augment, spec, ("mask_frequency",), mels, "features")
 
 
+def _check_series(augment: Augment, spec: InputSpec) -> None:
+    if augment.mask_frequency:
+        raise DataError(
+            "A signal over time has no frequencies to mask.",
+            where="data.augment.mask_frequency",
+            fix=f"take {SERIES}",
+        )
+    _check_lengths(augment, spec, ("time_shift", "mask_time"), spec.shape[1], "windows")
+
+
 def _check_kind(kind: str, spec: InputSpec, what: str) -> None:
     if spec.kind == kind:
         return
-    found = {"audio": "recordings", "row": f"rows of {spec.shape[0]} numbers"}
+    found = {
+        "audio": "recordings",
+        "row": f"rows of {spec.shape[0]} numbers",
+        "series": "windows of a signal",
+    }
+    takes = {"audio": f"take {AUDIO}", "image": f"take {IMAGES}", "series": f"take {SERIES}"}
     raise DataError(
         what,
         where=f"data.augment; the samples are {found.get(spec.kind, f'of the kind {spec.kind}')}",
-        fix=f"take {AUDIO}"
-        if spec.kind == "audio"
-        else f"take {IMAGES}"
-        if spec.kind == "image"
-        else "remove data.augment, or take mixup",
+        fix=takes.get(spec.kind, "remove data.augment, or take mixup"),
     )
 
 

@@ -128,7 +128,7 @@ def _compact(x: NDArray[Any], where: str) -> NDArray[Any]:
         return x.astype(np.uint8 if image and fits else np.float32, copy=False)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told
         x = x.astype(np.float32, copy=False)
-    _check_finite(x, where)
+    check_finite(x, where)
     if image and x.min() >= 0 and 1 < x.max() <= 255 and _whole(x):
         return x.astype(np.uint8)
     return x
@@ -138,7 +138,8 @@ def _whole(x: NDArray[Any]) -> bool:
     return all(bool((part == np.floor(part)).all()) for part in np.array_split(x, _parts(x)))
 
 
-def _check_finite(x: NDArray[Any], where: str) -> None:
+def check_finite(x: NDArray[Any], where: str) -> None:
+    """Raises a DataError that names the first sample with a value that is not finite."""
     start = 0
     for part in np.array_split(x, _parts(x)):
         good = np.isfinite(part).reshape(len(part), -1).all(1)

@@ -31,8 +31,8 @@ def vary_sound(
         x = gather(x, rows, columns)
     if settings.noise:
         x = x + settings.noise * gauss(x, index, seed, view)
-    time = _mask(index, seed, view, 2, settings.mask_time, frames)
-    frequency = _mask(index, seed, view, 4, settings.mask_frequency, mels)
+    time = run(index, seed, view, 2, settings.mask_time, frames)
+    frequency = run(index, seed, view, 4, settings.mask_frequency, mels)
     hidden = time[:, None, :, None] | frequency[:, None, None, :]
     return x.masked_fill(hidden, 0)
 
@@ -52,7 +52,7 @@ def _louder(
     return (torch.log(LEAST_ENERGY + factor * energy) - mean) / std
 
 
-def _mask(index: Tensor, seed: int, view: int, stream: int, most: int, length: int) -> Tensor:
+def run(index: Tensor, seed: int, view: int, stream: int, most: int, length: int) -> Tensor:
     """(B, length): a run of 0 to `most` true values somewhere, each length as likely."""
     width = draw(index, seed, view, stream, min(most, length) + 1)
     start = draw(index, seed, view, stream + 1, length - width + 1)

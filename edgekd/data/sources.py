@@ -10,10 +10,20 @@ from edgekd.config.data import (
     HuggingFaceData,
     NpzData,
     PythonData,
+    SeriesData,
     TableData,
     TorchvisionData,
 )
-from edgekd.data import digits, folders, huggingface, npz, own_function, table, torchvision_sets
+from edgekd.data import (
+    digits,
+    folders,
+    huggingface,
+    npz,
+    own_function,
+    series,
+    table,
+    torchvision_sets,
+)
 from edgekd.data.check_augment import check_augment
 from edgekd.data.dataset import Dataset
 
@@ -36,6 +46,8 @@ def load_source(settings: DataSettings, base: Path) -> Dataset:
         dataset = torchvision_sets.load(settings)
     elif isinstance(settings, TableData):
         dataset = table.load(settings, base)
+    elif isinstance(settings, SeriesData):
+        dataset = series.load(settings, base)
     else:
         dataset = folders.load(settings, base)
     check_augment(settings.augment, dataset.spec)
@@ -60,6 +72,8 @@ def source_fingerprint(settings: DataSettings, base: Path) -> str:
         found = torchvision_sets.source_fingerprint(settings)
     elif isinstance(settings, TableData):
         found = table.source_fingerprint(settings, base)
+    elif isinstance(settings, SeriesData):
+        found = series.source_fingerprint(settings, base)
     else:
         found = folders.source_fingerprint(settings, base)
     return found

@@ -73,6 +73,37 @@ def split_off(
     return _take(split, kept), _take(split, taken)
 
 
+def take_groups(
+    groups: NDArray[Any], share: float, seed: int, what: str, where: str
+) -> NDArray[np.bool_]:
+    """Which samples are taken: whole groups in a seeded order, until the share is reached as nearly
+    as it can be; at least one group is taken and one is left.
+
+    Args:
+        groups: (N,), the group of each sample.
+        what: the part that is split off, for errors.
+
+    Raises:
+        DataError: there is a single group.
+    """
+    names, member = np.unique(groups, return_inverse=True)
+    member = member.reshape(-1)
+    if len(names) < LEAST:
+        raise DataError(
+            f"There are too few groups to split a {what} part off: {len(names)}.",
+            where=where,
+            fix="let data.group name something that has more values, or leave it out",
+        )
+    sizes = np.bincount(member)
+    wanted, now = share * len(groups), 0
+    taken = []
+    for group in np.random.default_rng(seed).permutation(len(names))[:-1]:
+        if not taken or abs(now + sizes[group] - wanted) < abs(now - wanted):
+            taken.append(group)
+            now += sizes[group]
+    return np.isin(member, taken)
+
+
 def _split_numbers(
     split: Split, share: float, seed: int, what: str, where: str, task: Task
 ) -> tuple[Split, Split]:

@@ -14,9 +14,9 @@ from edgekd.config.data import TableData
 from edgekd.data.assemble import assemble
 from edgekd.data.cache import file_fingerprint
 from edgekd.data.dataset import Dataset, Split
-from edgekd.data.splits import split_off
+from edgekd.data.splits import split_off, take_groups
 from edgekd.data.table_columns import columns_spec, encode, kinds
-from edgekd.data.table_file import Table, from_arrays, numbers, read_table
+from edgekd.data.table_file import Table, from_arrays, label_columns, read_table
 from edgekd.data.targets import Targets, read_targets
 from edgekd.errors import DataError
 
@@ -95,25 +95,8 @@ def _sklearn(name: str) -> Table:
 
 
 def _targets(tables: dict[str, Table], label: Sequence[str], settings: TableData) -> Targets:
-    raw = {}
-    for part, table in tables.items():
-        columns = []
-        for name in label:
-            texts = table.column(name)
-            if (texts == "").any():
-                row = int((texts == "").argmax())
-                raise DataError(
-                    "A row has no label.",
-                    where=table.place(row, name),
-                    fix="fill it in, or remove the row",
-                )
-            columns.append(texts)
-        raw[part] = columns
-    known = {part: [numbers(texts) for texts in columns] for part, columns in raw.items()}
-    numeric = not any(np.isnan(values).any() for parts in known.values() for values in parts)
-    y = {part: _label_array(known[part]) if numeric else np.stack(raw[part], 1) for part in tables}
     return read_targets(
-        y,
+        label_columns(tables, label),
         counts={part: len(table) for part, table in tables.items()},
         where={part: f"{table.where}, column {label[0]}" for part, table in tables.items()},
         task=settings.task,
@@ -121,11 +104,6 @@ def _targets(tables: dict[str, Table], label: Sequence[str], settings: TableData
         columns=label,
         numbers_are_names=True,
     )
-
-
-def _label_array(columns: list[NDArray[np.float64]]) -> NDArray[Any]:
-    values = np.stack(columns, 1)
-    return values.astype(np.int64) if (values == np.floor(values)).all() else values
 
 
 def _rows(tables: dict[str, Table], targets: Targets, settings: TableData) -> dict[str, Split]:
@@ -138,7 +116,7 @@ def _rows(tables: dict[str, Table], targets: Targets, settings: TableData) -> di
         train = parts["train"]
         if settings.group is not None:
             groups = table.column(settings.group)[train.x]
-            taken = _by_group(groups, share, settings.split_seed, part, table.where)
+            taken = take_groups(groups, share, settings.split_seed, part, table.where)
             parts["train"], parts[part] = (
                 Split(train.x[kept], train.y[kept]) for kept in (~taken, taken)
             )
@@ -153,25 +131,6 @@ def _rows(tables: dict[str, Table], targets: Targets, settings: TableData) -> di
             task=targets.task,
         )
     return parts
-
-
-def _by_group(
-    groups: NDArray[Any], share: float, seed: int, part: str, where: str
-) -> NDArray[np.bool_]:
-    """Which rows are taken: whole groups in a seeded order, until the share is reached."""
-    names, member = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
-        raise DataError(
-            f"There are too few groups to split a {part} part off: {len(names)}.",
-            where=where,
-            fix="name a column with more values in data.group, or leave it out",
-        )
-    taken = np.zeros(len(groups), bool)
-    for group in np.random.default_rng(seed).permutation(len(names))[:-1]:
-        if taken.sum() >= share * len(groups):
-            break
-        taken |= member.reshape(-1) == group
-    return taken
 
 
 def _only(table: Table, rows: NDArray[np.int64]) -> Table:

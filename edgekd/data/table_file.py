@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,36 @@ def numbers(texts: NDArray[Any]) -> NDArray[np.float64]:
         return values.astype(np.float64)
     except ValueError:
         return np.array([_number(text) for text in values.tolist()])
+
+
+def label_columns(tables: Mapping[str, Table], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The columns that are to be told, (N, L) a table: integers or floats where all are numbers in
+    all of them, else texts.
+
+    Raises:
+        DataError: there is no such column, or a row has no label.
+    """
+    raw = {}
+    for part, table in tables.items():
+        columns = []
+        for name in names:
+            texts = table.column(name)
+            if (texts == "").any():
+                row = int((texts == "").argmax())
+                raise DataError(
+                    "A row has no label.",
+                    where=table.place(row, name),
+                    fix="fill it in, or remove the row",
+                )
+            columns.append(texts)
+        raw[part] = np.stack(columns, 1)
+    found = {part: np.stack([numbers(t) for t in texts.T], 1) for part, texts in raw.items()}
+    if any(np.isnan(values).any() for values in found.values()):
+        return raw
+    return {
+        part: values.astype(np.int64) if (values == np.floor(values)).all() else values
+        for part, values in found.items()
+    }
 
 
 def _number(text: str) -> float:

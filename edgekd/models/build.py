@@ -62,6 +62,8 @@ def build(
         from edgekd.models.mlp import MLP
 
         return MLP(spec.shape, classes, settings.width)
+    if name == "cnn1d":
+        return _of_series(spec, classes, settings.width)
     _check_image(name, spec)
     return _of_images(name, spec.shape, classes, settings.width)
 
@@ -113,6 +115,19 @@ def _of_tables(spec: Inputs, classes: int, width: float) -> nn.Module:
     return TableMLP(numbers, sizes, classes, width)
 
 
+def _of_series(spec: InputSpec, classes: int, width: float) -> nn.Module:
+    from edgekd.models.cnn1d import CNN1D
+
+    if spec.kind != "series":
+        raise StageError(
+            f"cnn1d looks at windows of a signal, and the samples are of the kind {spec.kind}.",
+            where="model cnn1d",
+            fix="model: mlp for rows, or a network for images; or data.source: series",
+        )
+    inputs, length = spec.shape
+    return CNN1D(inputs, length, classes, width)
+
+
 def _one_input(name: str, spec: NamedInputs) -> StageError:
     return StageError(
         f"{name} takes one input, and the samples have {len(spec.inputs)}: "
@@ -128,6 +143,12 @@ def _check_image(name: str, spec: InputSpec) -> None:
             f"{name} looks at images, and the samples are rows of {spec.shape[0]} numbers.",
             where=f"model {name}",
             fix="model: mlp",
+        )
+    if spec.kind == "series":
+        raise StageError(
+            f"{name} looks at images, and the samples are windows of {spec.shape[0]} channels.",
+            where=f"model {name}",
+            fix="model: cnn1d",
         )
     if min(spec.shape[1:]) < LEAST_SIDE:
         height, width = spec.shape[1:]

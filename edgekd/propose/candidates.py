@@ -21,7 +21,7 @@ COPY = "copy"
 KEEPS = (0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of a copy that pruning keeps; 1 is the network itself."""
 WIDTHS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.4, 2.0, 3.0)
-ONLY_FOR = {"kws_dscnn": "audio", "mlp": "row", "tablemlp": "named"}
+ONLY_FOR = {"kws_dscnn": "audio", "mlp": "row", "tablemlp": "named", "cnn1d": "series"}
 """Networks that are made for one kind of input."""
 
 

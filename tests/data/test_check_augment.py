@@ -16,6 +16,7 @@ def image(channels: int = 3, peak: float | None = 255) -> InputSpec:
 
 
 AUDIO = InputSpec(kind="audio", shape=(1, 40, 16), mean=(0.0,), std=(1.0,))
+SERIES = InputSpec(kind="series", shape=(3, 64), mean=(0.0,) * 3, std=(1.0,) * 3)
 ROW = InputSpec(kind="row", shape=(9,), mean=(0.0,) * 9, std=(1.0,) * 9)
 
 
@@ -32,6 +33,9 @@ ROW = InputSpec(kind="row", shape=(9,), mean=(0.0,) * 9, std=(1.0,) * 9)
         (image(), {"erase": 25}, ("data.augment.erase",)),
         (AUDIO, {"mask_frequency": 16}, ("data.augment.mask_frequency", "40 x 16")),
         (AUDIO, {"time_shift": 40}, ("data.augment.time_shift",)),
+        (SERIES, {"flip": True}, ("Only images", "windows of a signal", "time_shift, gain")),
+        (SERIES, {"mask_frequency": 2}, ("no frequencies", "mask_time")),
+        (SERIES, {"time_shift": 64}, ("data.augment.time_shift", "windows of 64")),
         (image(peak=None), {"rand_augment": 1}, ("black and white", "uint8")),
         (image(1), {"saturation": 0.2}, ("1 channels have no saturation",)),
     ],
@@ -48,6 +52,7 @@ def test_refused(spec: InputSpec, augment: dict, words: tuple[str, ...]) -> None
     [
         (ROW, {"mixup": 0.2}),
         (AUDIO, {"mixup": 0.2, "gain": 6, "mask_frequency": 15}),
+        (SERIES, {"time_shift": 63, "gain": 2, "noise": 0.1, "mask_time": 8, "mixup": 0.2}),
         (image(1), {"brightness": 0.3, "rand_augment": 2, "cutmix": 1, "erase": 19}),
         (image(peak=None), {"shift": 4, "flip": True, "mixup": 0.1}),
         (ROW, {}),

@@ -18,7 +18,7 @@ from edgekd.models.dscnn import strides
 from edgekd.models.layers import channels
 from edgekd.spec import InputSpec
 
-IMAGE_NETWORKS = [name for name in names() if name != "tablemlp"]
+IMAGE_NETWORKS = [name for name in names() if name not in ("tablemlp", "cnn1d")]
 
 
 def image(*shape: int) -> InputSpec:

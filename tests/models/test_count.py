@@ -24,7 +24,7 @@ def torchs_count(model: nn.Module, spec: InputSpec) -> int:
     return counter.get_total_flops() // 2
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name != "tablemlp"])
+@pytest.mark.parametrize("name", [name for name in names() if name not in ("tablemlp", "cnn1d")])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (3, 19, 40)])
 def test_zoo_agrees_with_torchs_counter(name, shape):
     model = build(ModelSettings(name=name), image(*shape), 10)

@@ -70,7 +70,7 @@ def prune(model: nn.Module, share: float, *, ignore: list[nn.Module]) -> nn.Modu
     return model.eval()
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name != "tablemlp"])
+@pytest.mark.parametrize("name", [name for name in names() if name not in ("tablemlp", "cnn1d")])
 def test_saved_network_answers_bit_for_bit(tmp_path, name):
     settings = ModelSettings(name=name, width=0.5)
     model = trained(settings)

@@ -11,6 +11,7 @@ from edgekd.config.data.augment import Augment
 from edgekd.config.data.collections import HuggingFaceData, Pictured, TorchvisionData
 from edgekd.config.data.folders import AudioFolderData, Features, FolderData, ImageFolderData
 from edgekd.config.data.located import Located
+from edgekd.config.data.series import SeriesData
 from edgekd.config.data.tables import TableData
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "NpzData",
     "Pictured",
     "PythonData",
+    "SeriesData",
     "TableData",
     "TorchvisionData",
 ]
@@ -38,6 +40,7 @@ DataSettings = Annotated[
     | AudioFolderData
     | PythonData
     | TableData
+    | SeriesData
     | HuggingFaceData
     | TorchvisionData,
     Field(discriminator="source"),

@@ -13,7 +13,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 class Augment(Settings):
     """Variations of training samples, applied to whole batches: of images `shift` to `erase` and
-    `cutmix`; of recordings' features `time_shift` to `mask_frequency`; of all, `mixup`.
+    `cutmix`; of recordings' features `time_shift` to `mask_frequency`, and of signals those but the
+    last; of all, `mixup`.
     """
 
     shift: NonNegativeInt = 0
@@ -36,13 +37,17 @@ class Augment(Settings):
     erase: NonNegativeInt = 0
     """Side in pixels of a square that becomes the mean colour: Cutout (DeVries and Taylor 2017)."""
     time_shift: NonNegativeInt = 0
-    """Recordings are moved by up to this many frames each way; what is uncovered is the mean."""
+    """Recordings are moved by up to this many frames each way, signals by so many steps; what is
+    uncovered is the mean."""
     gain: NonNegativeFloat = 0.0
-    """Recordings are made louder or softer by up to this many dB."""
+    """Recordings are made louder or softer by up to this many dB; of signals, the distance from
+    each channel's mean is."""
     noise: NonNegativeFloat = 0.0
-    """Deviation of the Gaussian noise added to features, which have a deviation of 1."""
+    """Deviation of the Gaussian noise added to features or channels, which have a deviation of
+    1."""
     mask_time: NonNegativeInt = 0
-    """Up to this many frames in a row become the mean: SpecAugment (Park et al. 2019)."""
+    """Up to this many frames (or steps) in a row become the mean: SpecAugment (Park et al.
+    2019)."""
     mask_frequency: NonNegativeInt = 0
     """Up to this many neighbouring mel bands become the mean: SpecAugment."""
     mixup: NonNegativeFloat = 0.0
@@ -74,7 +79,7 @@ class Augment(Settings):
 
     @property
     def of_audio(self) -> bool:
-        """Whether a variation is asked for that only recordings have."""
+        """Whether a variation is asked for that only recordings and signals have."""
         return max(self.time_shift, self.gain, self.noise, self.mask_time, self.mask_frequency) > 0
 
     @property
