@@ -51,6 +51,10 @@ class SchemaOf(StrEnum):
 _DEBUG = "--debug"
 """Accepted anywhere on the command line: errors with their traceback, libraries with their say."""
 RUNS = Annotated[Path, typer.Option("--runs", help="Where run folders lie.")]
+WINDOW = Annotated[
+    int | None,
+    typer.Option("--window", min=1, help="A table is a signal over time, in windows of N steps."),
+]
 
 
 def main() -> None:
@@ -202,13 +206,16 @@ def compress(
 
 @app.command()
 def init(
-    data: Annotated[Path | None, typer.Option("--data", help="Your data: an .npz file.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Your data: an .npz file or a table.")
+    ] = None,
     output: Annotated[Path, typer.Argument(help="The file to write.")] = Path("pipeline.yaml"),
+    window: WINDOW = None,
 ) -> None:
     """Write a commented pipeline file to start from."""
     from edgekd.starter import write_starter
 
-    write_starter(output, data)
+    write_starter(output, data, window)
     print(f"{output} is written. Next: edgekd validate {output}; edgekd run {output}")
 
 
@@ -333,11 +340,12 @@ def data(
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Write a picture with samples of each class.")
     ] = None,
+    window: WINDOW = None,
 ) -> None:
     """Say what is in a data source: classes, sizes, broken files, duplicates."""
     from edgekd.data.inspect import inspect
 
-    for line in inspect(source, label=label, size=size, sheet=sheet):
+    for line in inspect(source, label=label, size=size, sheet=sheet, window=window):
         print(line)
 
 

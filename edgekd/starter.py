@@ -66,13 +66,26 @@ data:
   # drop: [...]          # columns to leave out, such as a row's number
 """
 
+SERIES = """\
+data:
+  source: series         # a row a step, in the order of time; a column a channel
+  path: {path}
+  label: {label}         # a window has the label of most of its steps
+{columns}  window: {window}
+  # stride: {stride}           # from a window's start to the next one's
+  augment: {{time_shift: {shift}, noise: 0.1}}
+"""
+
 AUGMENT = (
     "  augment: {shift: 2}    # and flip: true, where a mirrored image is still the same class\n"
 )
 
 
-def write_starter(output: Path, data: Path | None) -> None:
+def write_starter(output: Path, data: Path | None, window: int | None = None) -> None:
     """Writes a commented pipeline file for `data` (or the digits), and the schema beside it.
+
+    Args:
+        window: the data is a signal with a row a step, and a window has so many of them.
 
     Raises:
         ConfigError: `output` exists.
@@ -84,6 +97,8 @@ def write_starter(output: Path, data: Path | None) -> None:
         )
     if data is None:
         name, block, teacher, student = "digits", DIGITS, "resnet20", "dscnn"
+    elif window is not None:
+        name, block, teacher, student = _for_series(data, output, window)
     else:
         name, block, teacher, student = _for_data(data, output)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -133,6 +148,41 @@ def _for_table(data: Path, output: Path) -> tuple[str, str, str, str]:
     path = os.path.relpath(data.absolute(), output.absolute().parent)
     block = TABLE.format(path=json.dumps(path), label=json.dumps(label))
     return _name(data), block, "tablemlp", "tablemlp"
+
+
+def _for_series(data: Path, output: Path, window: int) -> tuple[str, str, str, str]:
+    """The same for a table over time, with what its columns look like."""
+    import json
+
+    from edgekd.data.series_guess import guess
+    from edgekd.data.sources import load_source
+    from edgekd.data.table_file import SUFFIXES, read_table
+
+    if data.suffix.lower() not in SUFFIXES:
+        raise DataError(
+            "Windows are cut of a table with a row a step.",
+            where=str(data),
+            fix="give a .csv or .parquet file, or leave --window out",
+        )
+    found = guess(read_table(data.absolute()), None, window)
+    load_source(found, Path.cwd())
+    group = json.dumps(found.group, ensure_ascii=False) if found.group else None
+    columns = (
+        f"  group: {group}         # stays on one side of every split\n"
+        if group
+        else "  # group: ...           # a column, such as a machine, that no two parts share\n"
+    )
+    if found.drop:
+        columns += f"  drop: {json.dumps(found.drop, ensure_ascii=False)}\n"
+    block = SERIES.format(
+        path=json.dumps(os.path.relpath(data.absolute(), output.absolute().parent)),
+        label=json.dumps(found.label[0], ensure_ascii=False),
+        columns=columns,
+        window=window,
+        stride=found.step,
+        shift=window // 8,
+    )
+    return _name(data), block, "cnn1d", "cnn1d"
 
 
 def _name(data: Path) -> str:

@@ -15,6 +15,7 @@ from edgekd.data import npz, sound, table_file
 from edgekd.data.archive import Files
 from edgekd.data.checks import some
 from edgekd.data.dataset import Dataset
+from edgekd.data.inspect_series import inspect_series
 from edgekd.data.inspect_table import inspect_table
 from edgekd.data.listing import Item, check_classes, check_empty, find_items
 from edgekd.data.sheet import Row, draw_sheet, heat, sample, spread
@@ -33,6 +34,7 @@ def inspect(
     label: str | None = None,
     size: tuple[int, int] | None = None,
     sheet: Path | None = None,
+    window: int | None = None,
 ) -> Iterator[str]:
     """Lines about a folder, .zip or .npz file, and about what of it would stop a run.
 
@@ -41,11 +43,15 @@ def inspect(
             its label, or else the last one.
         size: height and width that pictures have on the sheet.
         sheet: a .png file for a contact sheet, a row a class.
+        window: the table is a signal with a row a step, and a window has so many of them.
 
     Raises:
         DataError: the source cannot be used at all; says why.
     """
     path = path.absolute()
+    if window is not None:
+        yield from inspect_series(path, label, window)
+        return
     if path.suffix.lower() in table_file.SUFFIXES:
         yield from inspect_table(path, label)
         return

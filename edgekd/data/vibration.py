@@ -4,9 +4,9 @@ It is made up here, from textbook signatures of rotating machines, and no measur
 say that a pipeline works, not how well a network would tell faults of real machines apart. The same
 numbers come every time.
 
-Each machine turns at a speed of its own, between 20 and 30 turns a second, which drifts by up to
-6 %, and passes on what shakes it differently along each axis. It is recorded in each state for
-2,560 steps at 1,000 steps a second:
+Each of 64 machines turns at a speed of its own, between 20 and 30 turns a second, which drifts by
+up to 6 %, and passes on what shakes it differently along each axis. It is recorded in each state
+for 640 steps at 1,000 steps a second:
 
 - normal: a weak shake once a turn, and noise, which is in every state;
 - imbalance: a strong shake once a turn, across the shaft;
@@ -28,8 +28,8 @@ from edgekd.data.series_signal import Signal
 
 STATES = ("normal", "imbalance", "misalignment", "bearing")
 CHANNELS = ("radial_x", "radial_y", "axial")
-MACHINES = 16
-STEPS = 2560
+MACHINES = 64
+STEPS = 640
 """Of a machine in one state."""
 RATE = 1000
 """Steps a second."""
@@ -70,7 +70,7 @@ def source_fingerprint() -> str:
 def _turns(speed: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """How often the shaft has turned at each step (STEPS,): the speed drifts slowly."""
     time = np.arange(STEPS) / RATE
-    drift = 0.06 * np.sin(2 * np.pi * (rng.uniform(0.1, 0.4) * time + rng.uniform()))
+    drift = 0.06 * np.sin(2 * np.pi * (rng.uniform(0.3, 1.2) * time + rng.uniform()))
     return np.cumsum(speed * (1 + drift)) / RATE + rng.uniform()
 
 

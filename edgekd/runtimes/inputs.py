@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.data import sound, table_columns, table_file
+from edgekd.data import series_signal, sound, table_columns, table_file
 from edgekd.errors import DataError
 from edgekd.spec import Inputs, InputSpec, NamedInputs
 
@@ -26,7 +26,8 @@ def read_samples(path: Path, spec: Inputs) -> Any:
 
     A recording is one sample, as the features that the model was trained on. A picture is one:
     turned to grey or RGB, resized, and scaled from 0..255 to
-    0..`spec.peak`. An array or a table holds one or many, as they are.
+    0..`spec.peak`. An array or a table holds one or many, as they are; of a signal, a table with a
+    row a step holds its windows one after the other, without what is left at the end.
 
     Raises:
         DataError: no such file, an unknown suffix, or a content that is not the model's input.
@@ -36,7 +37,10 @@ def read_samples(path: Path, spec: Inputs) -> Any:
         raise DataError("There is no such file.", where=str(path))
     if path.stat().st_size == 0:
         raise DataError("This file is empty.", where=str(path))
-    if any(part.columns for part in spec.inputs) and suffix in table_file.SUFFIXES:
+    if isinstance(spec, InputSpec) and spec.kind == "series" and _of_columns(spec, suffix):
+        table = table_file.read_table(path)
+        return series_signal.whole_windows(table, spec.columns, spec.shape[1])
+    if _of_columns(spec, suffix):
         return table_columns.encode(table_file.read_table(path), spec)
     if isinstance(spec, NamedInputs):
         raise DataError(
@@ -61,6 +65,11 @@ def read_samples(path: Path, spec: Inputs) -> Any:
     if not np.isfinite(samples).all():
         raise DataError("A sample holds a value that is not finite.", where=str(path))
     return samples
+
+
+def _of_columns(spec: Inputs, suffix: str) -> bool:
+    """Whether the file is a table, and the model's input has columns of one."""
+    return any(part.columns for part in spec.inputs) and suffix in table_file.SUFFIXES
 
 
 def arrange(values: NDArray[Any], spec: InputSpec, where: str) -> NDArray[np.float32]:

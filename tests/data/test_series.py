@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from edgekd.config.data import SeriesData
+from edgekd.config.load import load_pipeline
 from edgekd.data import vibration
+from edgekd.data.inspect import inspect
 from edgekd.data.series import window_targets
 from edgekd.data.series_signal import starts_of, whole_windows
 from edgekd.data.sources import load_source, source_fingerprint
 from edgekd.data.table_file import read_table
 from edgekd.data.targets import Targets
 from edgekd.errors import DataError
+from edgekd.runtimes.inputs import read_samples
+from edgekd.starter import write_starter
 
 NAMES = ["step", "x", "y", "state", "who"]
 
@@ -288,7 +292,7 @@ def test_windows_of_a_new_recording(tmp_path):
 def test_the_builtin_signal_is_what_it_says(tmp_path):
     made, again = vibration.signal(), vibration.signal()
     assert np.array_equal(made.values, again.values)
-    assert made.values.shape == (16 * 4 * 2560, 3)
+    assert made.values.shape == (64 * 4 * 640, 3)
     data = load_source(SeriesData(builtin="vibration"), tmp_path)
     assert set(data.labels) == set(vibration.STATES)
     assert data.warnings == ()
@@ -300,13 +304,13 @@ def test_the_builtin_signal_is_what_it_says(tmp_path):
         state: np.mean(
             [
                 np.abs(np.fft.rfft(part[:, 0])) ** 2
-                for part in np.split(made.values[states == state], 16)
+                for part in np.split(made.values[states == state], 64)
             ],
             axis=0,
         )
         for state in vibration.STATES
     }
-    hertz = np.fft.rfftfreq(2560, 1 / vibration.RATE)
+    hertz = np.fft.rfftfreq(640, 1 / vibration.RATE)
 
     def band(state: str, low: float, high: float) -> float:
         return float(power[state][(hertz >= low) & (hertz < high)].sum())
@@ -314,3 +318,43 @@ def test_the_builtin_signal_is_what_it_says(tmp_path):
     assert band("imbalance", 15, 35) > 3 * band("normal", 15, 35)
     assert band("misalignment", 36, 66) > 5 * band("normal", 36, 66)
     assert band("bearing", 150, 400) > 1.5 * band("normal", 150, 400)
+
+
+def test_columns_are_told_apart_without_being_named(tmp_path):
+    write(tmp_path, [[*row[:4], row[4]] for row in rows()])
+    lines = "\n".join(inspect(tmp_path / "signal.csv", label="state", window=20))
+    assert "1,200 steps, 2 channels, windows of 20" in lines
+    for name, kind in (("x", "channel"), ("y", "channel"), ("who", "group"), ("step", "left out")):
+        assert re.search(rf"^{name} +{kind} ", lines, re.MULTILINE), name
+    counts = re.search(r"^all +([\d,]+) +([\d,]+) +([\d,]+)", lines, re.MULTILINE)
+    assert counts is not None
+    # Six people of 200 steps each: 19 windows of 20 in strides of 10.
+    assert [int(count) for count in counts.groups()] == [4 * 19, 19, 19]
+    with pytest.raises(DataError, match="a row a step"):
+        list(inspect(tmp_path / "w.npz", window=20))
+
+
+def test_init_writes_what_it_found(tmp_path, monkeypatch):
+    write(tmp_path, rows())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="too short"):
+        write_starter(tmp_path / "mine.yaml", Path("signal.csv"), 300)
+    assert not (tmp_path / "mine.yaml").exists()
+    table = [row[:4] for row in rows()]
+    (tmp_path / "b.csv").write_text("\n".join(",".join(r) for r in [NAMES[:4], *table]))
+    write_starter(tmp_path / "mine.yaml", Path("b.csv"), 20)
+    written = load_pipeline(tmp_path / "mine.yaml")[0].data
+    assert isinstance(written, SeriesData)
+    assert (written.label, written.drop, written.group) == (("state",), ("step",), None)
+    assert load_source(written, tmp_path).spec.inputs[0].columns == ("x", "y")
+
+
+def test_a_models_own_channels_are_found_in_a_new_table(tmp_path):
+    data = load(tmp_path, channels=("y", "x"))
+    shuffled = [[row[1], row[2], row[0], *row[3:]] for row in rows(50)]
+    text = "\n".join(",".join(row) for row in [["x", "y", "step", "state", "who"], *shuffled])
+    (tmp_path / "new.csv").write_text(text)
+    samples = read_samples(tmp_path / "new.csv", data.spec)
+    assert samples.shape == (2, 2, 20)
+    expected = np.array([[row[2], row[1]] for row in rows(50)[:40]], np.float32)
+    np.testing.assert_array_equal(samples.transpose(0, 2, 1).reshape(40, 2), expected)

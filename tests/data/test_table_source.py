@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -184,15 +185,34 @@ def test_semicolons_and_quotes(tmp_path):
     assert table.lines.tolist() == [2, 3]
 
 
-def test_parquet_gives_the_same_or_says_what_is_missing(tmp_path):
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        (tmp_path / "a.parquet").write_bytes(b"PAR1")
-        with pytest.raises(DataError, match="without pyarrow"):
-            read_table(tmp_path / "a.parquet")
-        return
+def test_parquet_gives_the_same_as_csv(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names, *lines = rows()
+    columns = dict(zip(names, zip(*lines, strict=True), strict=True))
+    typed = {
+        **columns,
+        "age": [int(text) if text else None for text in columns["age"]],
+        "income": [float(text) for text in columns["income"]],
+    }
+    pq.write_table(pa.table(typed), tmp_path / "rows.parquet")
+    from_csv = load(tmp_path)
+    from_parquet = load(tmp_path, path="rows.parquet")
+    assert from_parquet.spec == from_csv.spec
+    assert from_parquet.fingerprint == from_csv.fingerprint
     pq.write_table(pa.table({"a": [1.5, None], "b": ["x", "y"]}), tmp_path / "a.parquet")
-    table = read_table(tmp_path / "a.parquet")
-    assert table.column("a").tolist() == ["1.5", ""]
+    assert read_table(tmp_path / "a.parquet").column("a").tolist() == ["1.5", ""]
+    pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="no rows"):
+        read_table(tmp_path / "b.parquet")
+    (tmp_path / "c.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="no Parquet file"):
+        read_table(tmp_path / "c.parquet")
+
+
+def test_parquet_without_pyarrow_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="without pyarrow"):
+        read_table(tmp_path / "a.parquet")
