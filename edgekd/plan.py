@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.config.base import Settings
+from edgekd.config.methods import LabelsSettings, Method
 from edgekd.config.pipeline import Pipeline
-from edgekd.config.stages import LabelsSettings, Method, ModelSettings
+from edgekd.config.stages import ModelSettings
 from edgekd.errors import ConfigError
 from edgekd.keys import code_key
 from edgekd.stages.bench import BenchStage

@@ -106,7 +106,8 @@ class Waiting:
 def train(chosen: argparse.Namespace) -> dict[str, Any]:
     """One training, and what it waited and took."""
     from edgekd.config.data import Augment, ImageFolderData
-    from edgekd.config.stages import LabelsSettings, ModelSettings
+    from edgekd.config.methods import LabelsSettings
+    from edgekd.config.stages import ModelSettings
     from edgekd.config.training import TrainSettings
     from edgekd.data.dataset import Split
     from edgekd.data.sources import load_source

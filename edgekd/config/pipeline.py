@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from edgekd.config.base import Settings
 from edgekd.config.data import DataSettings, DigitsData
+from edgekd.config.methods import NEED_LABELS
 from edgekd.config.quality import QualitySettings
 from edgekd.config.stages import (
     BenchSettings,
@@ -144,6 +145,17 @@ class Pipeline(Settings):
     def student_model(self) -> ModelSettings:
         """What builds the student: a copy is built as the teacher."""
         return self.teacher.model if self.student.copy_of else self.student.model
+
+    @model_validator(mode="after")
+    def _method_fits_mixing(self) -> Pipeline:
+        finetune = self.finetune.method if self.finetune is not None else None
+        for field, method in (("distill", self.distill.method), ("finetune", finetune)):
+            if self.data.augment.mixes and isinstance(method, NEED_LABELS):
+                raise ValueError(
+                    f"{field}.method {method.name} tells the target from the other classes, and "
+                    "samples mixed by mixup or cutmix have two: take kd or dist"
+                )
+        return self
 
     @property
     def run_seeds(self) -> list[int]:

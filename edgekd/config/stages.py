@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Discriminator,
     Field,
-    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     Tag,
@@ -16,6 +15,7 @@ from pydantic import (
 )
 
 from edgekd.config.base import Settings
+from edgekd.config.methods import KDSettings, Method
 from edgekd.config.quantities import Bytes, Fraction, Microseconds
 from edgekd.config.training import FinetuneTrain, QatTrain, TrainSettings
 
@@ -175,34 +175,6 @@ class StudentSettings(Settings):
             if value.get("model") not in (None, default, default.model_dump(mode="json")):
                 raise ValueError("give either `model` or `copy_of`")
         return value
-
-
-class KDSettings(Settings):
-    """Hinton's distillation: soft targets at a temperature (Hinton et al. 2015). Of several labels,
-    each by itself. Of a regression, the teacher says how near to the target to come."""
-
-    name: Literal["kd"] = "kd"
-    temperature: PositiveFloat = 4.0
-    """Divides the logits of both before the softmax."""
-    ce_weight: NonNegativeFloat = 0.1
-    """Weight of the loss with the labels: cross-entropy, or the task's own."""
-    kd_weight: NonNegativeFloat = 0.9
-    """Weight of T² KL(teacher ‖ student), or of a regression's loss with the teacher."""
-    regression: Literal["bounded", "mimic"] = "bounded"
-    """Of a regression: `bounded` is the squared error with the target until the student is nearer
-    to it than the teacher (Chen et al. 2017); `mimic` the squared difference from the teacher's
-    answers (Ba and Caruana 2014)."""
-    margin: NonNegativeFloat = 0.0
-    """Of `bounded`: so much nearer than the teacher, in squared standard deviations."""
-
-
-class LabelsSettings(Settings):
-    """No teacher: cross-entropy with the labels. The control arm of every comparison."""
-
-    name: Literal["labels"] = "labels"
-
-
-Method = Annotated[KDSettings | LabelsSettings, Field(discriminator="name")]
 
 
 class DistillSettings(Settings):

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.config.stages import KDSettings, LabelsSettings
+from edgekd.config.methods import (
+    COMPARE_CLASSES,
+    DISTSettings,
+    DKDSettings,
+    KDSettings,
+    LabelsSettings,
+    LogitMethod,
+)
+from edgekd.distill.dist import dist_loss
+from edgekd.distill.dkd import dkd_loss
+from edgekd.distill.logits import check, precise, standardized
+from edgekd.distill.nkd import nkd_loss
 from edgekd.errors import StageError
 from edgekd.spec import Task
 from edgekd.tasks.losses import RegressionLoss, label_loss, loss_name, no_smoothing
@@ -29,9 +40,9 @@ def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tenso
     Raises:
         ValueError: the shapes differ, or T is not positive.
     """
-    _check(student, teacher, temperature)
-    log_q = F.log_softmax(student.float() / temperature, dim=1)
-    log_p = F.log_softmax(teacher.float() / temperature, dim=1)
+    check(student, teacher, temperature)
+    log_q = F.log_softmax(precise(student) / temperature, dim=1)
+    log_p = F.log_softmax(precise(teacher) / temperature, dim=1)
     divergence = F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
     return divergence * temperature**2
 
@@ -50,8 +61,8 @@ def binary_kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -
     Raises:
         ValueError: the shapes differ, or T is not positive.
     """
-    _check(student, teacher, temperature)
-    of_student, of_teacher = student.float() / temperature, teacher.float() / temperature
+    check(student, teacher, temperature)
+    of_student, of_teacher = precise(student) / temperature, precise(teacher) / temperature
     wanted = of_teacher.sigmoid()
     cross = F.binary_cross_entropy_with_logits(of_student, wanted, reduction="mean")
     own = F.binary_cross_entropy_with_logits(of_teacher, wanted, reduction="mean")
@@ -139,29 +150,61 @@ def labels_objective(label_smoothing: float = 0.0, labels: Labels | None = None)
     return loss
 
 
-def kd_objective(settings: KDSettings, labels: Labels | None = None) -> Objective:
-    """ce_weight * the loss with the labels + kd_weight * the task's loss with the teacher."""
+def distilled_objective(settings: LogitMethod, labels: Labels | None = None) -> Objective:
+    """ce_weight * the loss with the labels + kd_weight * the method's loss with the teacher."""
     with_labels = labels or Labels()
 
     def loss(logits: Tensor, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         if batch.teacher is None:
-            raise StageError("The method kd needs the teacher's logits, and there are none.")
+            raise StageError(
+                f"The method {settings.name} needs the teacher's logits, and has none."
+            )
         hard = with_labels(logits, batch)
         soft = teacher_loss(settings, logits, batch, with_labels.task)
-        total = settings.ce_weight * hard + settings.kd_weight * soft
-        return total, {with_labels.name: hard.detach(), "kd": soft.detach()}
+        weight = settings.kd_weight * warmed_up(settings, epoch)
+        total = settings.ce_weight * hard + weight * soft
+        return total, {with_labels.name: hard.detach(), settings.name: soft.detach()}
 
     return loss
 
 
-def teacher_loss(settings: KDSettings, outputs: Tensor, batch: Batch, task: Task) -> Tensor:
-    """The task's loss with the teacher's answers, which `batch` holds."""
+def warmed_up(settings: LogitMethod, epoch: int) -> float:
+    """The share of the method's weight in an epoch (from 0)."""
+    if isinstance(settings, DKDSettings):
+        return min((epoch + 1) / settings.warmup_epochs, 1.0)
+    return 1.0
+
+
+def teacher_loss(settings: LogitMethod, outputs: Tensor, batch: Batch, task: Task) -> Tensor:
+    """The method's loss with the teacher's answers, which `batch` holds."""
     teacher = batch.teacher
     assert teacher is not None
     if task == "multilabel":
         return binary_kd_loss(outputs, teacher, settings.temperature)
-    if task != "regression":
+    if task == "regression":
+        return _regression_loss(settings, outputs, teacher, batch)
+    if settings.standardize:
+        outputs, teacher = standardized(outputs), standardized(teacher)
+    if isinstance(settings, KDSettings):
         return kd_loss(outputs, teacher, settings.temperature)
+    if isinstance(settings, DISTSettings):
+        return dist_loss(outputs, teacher, settings.temperature, settings.beta, settings.gamma)
+    y = batch.y
+    if batch.partner is not None:
+        raise StageError(
+            f"The method {settings.name} tells the target from the other classes, and mixed "
+            "samples have two targets.",
+            fix="take kd or dist, or leave mixup and cutmix out",
+        )
+    if isinstance(settings, DKDSettings):
+        return dkd_loss(outputs, teacher, y, settings.temperature, settings.alpha, settings.beta)
+    return nkd_loss(outputs, teacher, y, settings.temperature, settings.gamma)
+
+
+def _regression_loss(
+    settings: LogitMethod, outputs: Tensor, teacher: Tensor, batch: Batch
+) -> Tensor:
+    assert isinstance(settings, KDSettings)
     if settings.regression == "mimic":
         return mimic_loss(outputs, teacher)
     y = batch.y
@@ -172,7 +215,7 @@ def teacher_loss(settings: KDSettings, outputs: Tensor, batch: Batch, task: Task
 
 
 def make_objective(
-    settings: KDSettings | LabelsSettings,
+    settings: LogitMethod | LabelsSettings,
     label_smoothing: float = 0.0,
     task: Task = "classification",
     regression: RegressionLoss = "mse",
@@ -180,18 +223,18 @@ def make_objective(
     """The loss of a `method` of the pipeline file for a task.
 
     Raises:
-        StageError: labels are to be smoothed, and the task has no classes.
+        StageError: labels are to be smoothed where there are no classes, or the method does not
+            suit the task.
     """
     if label_smoothing and task in ("multilabel", "regression"):
         raise no_smoothing(task)
     labels = Labels(task, label_smoothing, regression)
-    if isinstance(settings, KDSettings):
-        return kd_objective(settings, labels)
-    return labels_objective(labels=labels)
-
-
-def _check(student: Tensor, teacher: Tensor, temperature: float) -> None:
-    if student.shape != teacher.shape:
-        raise ValueError(f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)}")
-    if temperature <= 0:
-        raise ValueError(f"temperature {temperature} is not positive")
+    if isinstance(settings, LabelsSettings):
+        return labels_objective(labels=labels)
+    only_classes = settings.standardize or isinstance(settings, COMPARE_CLASSES)
+    if task in ("multilabel", "regression") and only_classes:
+        raise StageError(
+            f"The method {settings.name} compares classes, and the task is {task}.",
+            fix="take the method kd, without standardize",
+        )
+    return distilled_objective(settings, labels)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
-from edgekd.config.stages import Method, ModelSettings
+from edgekd.config.methods import Method
+from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.stages.base import Job, Made
 from edgekd.stages.networks import (

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.config.data import Augment
-from edgekd.config.stages import Method, ModelSettings
+from edgekd.config.methods import Method
+from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.results import ModelFigures
 from edgekd.stages.base import CHECKPOINT, Job

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
-from edgekd.config.stages import Method, PruneSettings
+from edgekd.config.methods import Method
+from edgekd.config.stages import PruneSettings
 from edgekd.stages.base import Job, Made
 from edgekd.stages.networks import note, save_and_judge, saved_network, train_network
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
-from edgekd.config.stages import Method, QuantizeSettings
+from edgekd.config.methods import Method
+from edgekd.config.stages import QuantizeSettings
 from edgekd.stages.base import CHECKPOINT, Job, Made
 from edgekd.stages.networks import judge, note, save_and_judge, saved_network, train_network
 

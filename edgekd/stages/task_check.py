@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgekd.config.methods import COMPARE_CLASSES, Method
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.training import TrainSettings
 from edgekd.errors import ConfigError
@@ -31,6 +32,13 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
             fix=f"budget.accuracy limits the {title(score)}",
         )
     if task in ("multilabel", "regression"):
+        for field, method in _methods(pipeline):
+            if isinstance(method, COMPARE_CLASSES) or getattr(method, "standardize", False):
+                raise ConfigError(
+                    f"The method compares the probabilities of classes, and a {task} has none.",
+                    where=field,
+                    fix="take the method kd, without standardize",
+                )
         for field, train in _trainings(pipeline):
             if train.label_smoothing:
                 raise ConfigError(
@@ -39,6 +47,12 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
                     where=f"{field}.label_smoothing",
                     fix="leave it out",
                 )
+
+
+def _methods(pipeline: Pipeline) -> Iterator[tuple[str, Method]]:
+    yield "distill.method", pipeline.distill.method
+    if pipeline.finetune is not None and pipeline.finetune.method is not None:
+        yield "finetune.method", pipeline.finetune.method
 
 
 def _trainings(pipeline: Pipeline) -> Iterator[tuple[str, TrainSettings]]:

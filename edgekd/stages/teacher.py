@@ -6,7 +6,8 @@ import math
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
-from edgekd.config.stages import LabelsSettings, ModelSettings, OnnxInput, Require
+from edgekd.config.methods import LabelsSettings
+from edgekd.config.stages import ModelSettings, OnnxInput, Require
 from edgekd.config.training import TrainSettings
 from edgekd.errors import StageError
 from edgekd.results import Accuracy

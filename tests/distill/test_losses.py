@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import log_softmax, rel_entr, softmax
 from torch.nn import functional as F
 
-from edgekd.config.stages import KDSettings, LabelsSettings
+from edgekd.config.methods import KDSettings, LabelsSettings
 from edgekd.distill.losses import (
     binary_kd_loss,
     bounded_loss,

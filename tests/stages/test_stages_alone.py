@@ -11,11 +11,10 @@ import torch
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment, NpzData
+from edgekd.config.methods import KDSettings, LabelsSettings
 from edgekd.config.stages import (
     BenchSettings,
     ExportSettings,
-    KDSettings,
-    LabelsSettings,
     ModelSettings,
     PruneSettings,
     QuantizeSettings,
