@@ -174,6 +174,12 @@ def compress(
     ] = 20,
     name: Annotated[str | None, typer.Option("--name", help="Names the run folder.")] = None,
     runs: RUNS = Path("runs"),
+    candidates: Annotated[
+        int | None, typer.Option("--candidates", min=1, help="Most that are measured.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Most epochs of the training.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the pipeline."),
@@ -193,6 +199,8 @@ def compress(
             minutes=minutes,
             name=name,
             runs=runs,
+            candidates=candidates,
+            epochs=epochs,
             overrides=set_ or [],
             progress=progress,
         )

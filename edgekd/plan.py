@@ -198,7 +198,9 @@ class _Branch:
         from edgekd.config.load import load_device
         from edgekd.devices.machine import describe_machine
 
-        devices = {name: load_device(name).model_dump(mode="json") for name in p.bench.devices}
+        devices = {
+            name: load_device(name, self.base).model_dump(mode="json") for name in p.bench.devices
+        }
         settings = BenchStage(
             bench=p.bench, devices=devices, machine=describe_machine().model_dump(mode="json")
         )

@@ -50,6 +50,7 @@ def measure(
     test: Test | None = None,
     spec: ModelSpec | None = None,
     run_folder: Path,
+    base: Path | None = None,
     progress: Progress = SILENT,
 ) -> list[BenchFigures]:
     """Measures every model on every device with every thread count, in its format's runtime.
@@ -63,6 +64,7 @@ def measure(
             and their targets.
         spec: what the models answer; classes of the outputs' numbers if left out.
         run_folder: the figures' paths start here where a file lies in it.
+        base: relative paths of device files start here; in the current folder if left out.
 
     Raises:
         ConfigError: a device profile is wrong, or no file has a runtime that is asked for.
@@ -76,7 +78,7 @@ def measure(
             f"None of the {len(models)} files runs in {' or '.join(settings.runtimes)}.",
             fix="name the runtime of an exported format in bench.runtimes",
         )
-    profiles = [load_device(name) for name in settings.devices]
+    profiles = [load_device(name, base) for name in settings.devices]
     rows: list[BenchFigures] = []
     with tempfile.TemporaryDirectory(prefix="edgekd-test-") as folder:
         scores = None if test is None else _Scores(test, spec, Path(folder))

@@ -32,13 +32,16 @@ def shipped(folder: str) -> dict[str, Path]:
     return {}
 
 
-def find(name: str | Path, folder: str) -> Path:
+def find(name: str | Path, folder: str, base: Path | None = None) -> Path:
     """The file that `name` means: a path, or the name of a shipped file.
+
+    Args:
+        base: where a relative path starts; the current folder if left out.
 
     Raises:
         ConfigError: there is no such file.
     """
-    path = Path(name)
+    path = Path(name) if base is None else base / name
     if path.is_file():
         return path
     known = shipped(folder)
@@ -66,13 +69,16 @@ def load_pipeline(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Pi
     return validate(Pipeline, raw, path, lines), path.absolute().parent
 
 
-def load_device(source: str | Path) -> DeviceSettings:
+def load_device(source: str | Path, base: Path | None = None) -> DeviceSettings:
     """The device profile of a file (path or shipped name).
+
+    Args:
+        base: where a relative path starts; the current folder if left out.
 
     Raises:
         ConfigError: with the file, the line and the field of each mistake.
     """
-    path = find(source, "devices")
+    path = find(source, "devices", base)
     raw, lines = read_yaml(path)
     return validate(DeviceSettings, raw, path, lines)
 

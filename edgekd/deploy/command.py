@@ -7,6 +7,7 @@ are tried out; the best is trained, quantized, exported and proven by an ordinar
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgekd.deploy import timing
 from edgekd.deploy.budget import parse_budget
-from edgekd.deploy.draft import Draft, default_name, quality_seconds
+from edgekd.deploy.draft import Draft, default_name
+from edgekd.deploy.end import Seen, end_seconds
 from edgekd.deploy.request import augment_fields, data_fields, teacher_fields
 from edgekd.deploy.told import (
-    candidate_lines,
+    candidate_line,
     check_teacher,
     nothing_fits,
     record,
@@ -27,10 +29,10 @@ from edgekd.deploy.told import (
 from edgekd.deploy.training import Training
 from edgekd.deploy.trial import LEAST_STEPS, Trials, epoch_seconds, step_seconds
 from edgekd.deploy.watch import Clock, Watched
-from edgekd.errors import BudgetMissed, StageError
+from edgekd.errors import BudgetMissed, ConfigError
 from edgekd.pipeline import RunResult
 from edgekd.progress import SILENT, Progress
-from edgekd.propose.candidates import Candidate, Family, copies, zoo_families
+from edgekd.propose.candidates import COPY, Candidate, Family, copies, zoo_families
 from edgekd.propose.fitting import WEIGHTS_LEFT, Outcome, best_of_families, propose
 from edgekd.propose.measure import Measured, measure_untrained
 
@@ -38,11 +40,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.data.dataset import Dataset
-
-RUNTIME_START = 2.5
-"""Seconds that a measuring process takes beside its measuring."""
-REPORTING = 8.0
-"""Seconds of parity, report and everything else at the end."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,8 @@ def compress(
     minutes: float = 20.0,
     name: str | None = None,
     runs: Path = Path("runs"),
+    candidates: int | None = None,
+    epochs: int | None = None,
     overrides: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> Compressed:
@@ -76,13 +75,18 @@ def compress(
         data: a name, an .npz file, a folder or .zip, or a pipeline file whose `data` is taken.
         budget: such as "40 kB, 2 ms, -1 %".
         weights: of a factory or a zoo network.
-        minutes: bound on the whole command. It is looked at after every epoch, so one epoch, the
-            calibration and what takes longer at the end than was measured may come on top.
+        minutes: bound on the whole command. Where it is short, fewer candidates are measured, none
+            is tried out, the training is cut and fewer files are made. What is looked at between
+            epochs and stages only may come on top: one epoch, and what takes longer at the end
+            than was measured.
         name: of the run folder.
+        candidates: most that are measured; as many as the time allows if left out.
+        epochs: most of the training; timing.MOST_EPOCHS if left out.
         overrides: "key.path=value" of the pipeline file.
 
     Raises:
-        ConfigError: the arguments are wrong, or the bound is too short; says the least.
+        ConfigError: the arguments are wrong, or the bound was over before a student could be
+            exported; says the least.
         BudgetMissed: no candidate keeps the limits of size and time; nothing was trained.
         EdgekdError: a stage failed.
     """
@@ -97,27 +101,29 @@ def compress(
         minutes * 60,
     )
     clock = Clock(minutes * 60)
-    command = _Command(draft, clock, Watched(progress, clock))
+    watched = Watched(progress, clock)
+    command = _Command(draft, clock, watched, timing.Caps(candidates, epochs))
+    watched.outline(draft.raw["name"], ["data", "teacher", "softlabels", "candidates", "trials"])
     command.prepare(own_augment=data.endswith((".yaml", ".yml")))
     outcomes, left = command.measure()
     fitting = best_of_families(outcomes)
     if not fitting:
         record(draft.folder, outcomes, left, [], None)
-        raise nothing_fits(outcomes, left, limits)
+        raise nothing_fits(outcomes, left, limits, clock)
     winner, trials = command.choose(fitting)
     record(draft.folder, outcomes, left, trials, winner)
-    result, epochs = command.make(winner)
-    return Compressed(result, draft.file, why_missed(result, winner.candidate, epochs))
+    result, plan = command.make(winner)
+    return Compressed(result, draft.file, why_missed(result, winner.candidate, plan, command.caps))
 
 
 class _Command:
     """One call, with what is known so far."""
 
-    def __init__(self, draft: Draft, clock: Clock, progress: Watched) -> None:
-        self.draft, self.clock, self.progress = draft, clock, progress
+    def __init__(self, draft: Draft, clock: Clock, progress: Watched, caps: timing.Caps) -> None:
+        self.draft, self.clock, self.progress, self.caps = draft, clock, progress, caps
         self.networks: dict[Candidate, nn.Module] = {}
         self.steps: dict[Candidate, float] = {}
-        self.whole: Measured | None = None
+        self.measured: list[Measured] = []
         self.teacher_forward = 0.0
 
     def prepare(self, *, own_augment: bool) -> None:
@@ -134,6 +140,7 @@ class _Command:
             for warning in stage.warnings:
                 self.progress.message(f"note: {warning}")
         self.progress.message(check_teacher(result.summary, data))
+        self.progress.stage_started("softlabels")
         self._bound_soft_labels(data, draft.artefact(result, "teacher"))
         result = draft.run("softlabels", self.progress)
         folders = {stage: draft.artefact(result, stage) for stage in ("teacher", "softlabels")}
@@ -160,23 +167,46 @@ class _Command:
             self.draft.views(affordable)
 
     def measure(self) -> tuple[list[Outcome], list[str]]:
-        """The files of untrained candidates, measured."""
+        """The files of untrained candidates, measured.
+
+        Raises:
+            ConfigError: the time was over before; says the least, by one candidate.
+        """
+        late = self.clock.left <= 0
+        self.progress.stage_started("candidates")
         size = self.draft.budget.size
         most = None if size is None else int(size / WEIGHTS_LEFT)
         families = zoo_families(self.data, self.draft.folder, most)
         given = self._copies()
         if given is not None:
             families.append(given)
-        began, bound = self.clock.spent, self.clock.bound
+        began = self.clock.spent
 
         def may_go_on(found: bool) -> bool:
+            if late or len(self.measured) >= (self.caps.candidates or sys.maxsize):
+                return False
+            longest = max((m.export_seconds for m in self.measured), default=0.0)
+            end = self._end(self.measured[-1]) if self.measured else 0.0
             share = timing.MEASURING if found else timing.SEARCHING
-            return self.clock.spent < began + share * bound
+            within = self.clock.spent + longest < began + share * self.clock.bound
+            return within and self.clock.left > end + longest
 
-        outcomes, left = propose(families, self.draft.budget, self._measure, may_go_on)
-        for line in candidate_lines(outcomes, left):
-            self.progress.message(line)
+        outcomes, left = propose(families, self.draft.budget, self._measure, may_go_on, self._tell)
+        if late and self.measured:
+            raise self._too_short(self.measured[-1])
+        heavy = [o.candidate.family for o in outcomes if o.by_weights]
+        if heavy:
+            self.progress.message(f"  too many weights for the size: {', '.join(heavy)}")
+        fit = sum(outcome.fits for outcome in outcomes)
+        note = f"{len(self.measured)} measured untrained, {fit} of them fit"
+        if left:
+            note += f"; not measured, for want of time: {', '.join(left)}"
+        seconds = self.clock.spent - began
+        self.progress.stage_finished("candidates", cached=False, seconds=seconds, note=note)
         return outcomes, left
+
+    def _tell(self, outcome: Outcome) -> None:
+        self.progress.message(candidate_line(outcome))
 
     def _copies(self) -> Family | None:
         from edgekd.stages.networks import saved_network
@@ -187,49 +217,61 @@ class _Command:
         target: Literal["macs", "parameters"] = (
             "macs" if self.draft.budget.size is None else "parameters"
         )
-        family = copies(network, self.data, target)
-        self._measure_whole(family)
-        return family
-
-    def _measure_whole(self, family: Family) -> None:
-        """The model itself, to see what its own export costs; a failure is told later."""
-        try:
-            self.whole = self._measure(family.members[-1], family)
-        except StageError as error:
-            self.progress.message(f"note: the model itself cannot be exported: {error.what}")
+        return copies(network, self.data, target)
 
     def _measure(self, candidate: Candidate, family: Family) -> Measured:
-        if self.whole is not None and candidate == self.whole.candidate:
-            return self.whole
         network = family.build(candidate)
         self.networks[candidate] = network
         measured = measure_untrained(candidate, network, self.data, self.draft.budget)
-        self.progress.message(
-            f"  {candidate.label}: {measured.bytes / 1000:.1f} kB, {measured.p50 / 1000:.3f} ms"
-        )
+        self.measured.append(measured)
         return measured
 
+    def _too_short(self, measured: Measured) -> ConfigError:
+        batch = self.draft.batch_size(len(self.data.train))
+        self.draft.lean()
+        epoch = epoch_seconds(self._step(measured.candidate), batch, self.data)
+        least = timing.least_minutes(self.clock.spent, epoch, self._end(measured))
+        return ConfigError(
+            f"--minutes {self.clock.bound / 60:g} were over before a student could be exported.",
+            where="the model's answers to the data took that long",
+            fix=f"--minutes {least}; the model's answers are kept for it",
+        )
+
     def choose(self, fitting: Sequence[Measured]) -> tuple[Measured, list[Any]]:
-        """The candidate that learns best in a short time, by successive halving."""
-        finish = max(self._finish(measured) for measured in fitting)
-        seconds = min(timing.TRIALS * self.clock.bound, (self.clock.left - finish) / 3)
-        steps = [self._step(measured.candidate) for measured in fitting[: timing.MOST_ENTRANTS]]
-        least = LEAST_STEPS * max(steps)
-        count = timing.entrants(len(fitting), seconds, least)
-        if count < 2:
+        """The candidate that learns best in a short time, by successive halving; without the time
+        for that the largest, or rather a copy, which has learnt already.
+        """
+        if len(fitting) == 1:
             return fitting[0], []
+        end = max(self._end(measured) for measured in fitting)
+        seconds = min(timing.TRIALS * self.clock.bound, (self.clock.left - end) / 3)
+        count = 1
+        if seconds > 0:
+            steps = [self._step(m.candidate) for m in fitting[: timing.MOST_ENTRANTS]]
+            count = timing.entrants(len(fitting), seconds, LEAST_STEPS * max(steps))
+        if count < 2:
+            self.progress.message("no trials, for want of time")
+            known = [m for m in fitting if m.candidate.family == COPY]
+            return (known or list(fitting))[0], []
+        self.progress.stage_started("trials")
+        began = self.clock.spent
 
         def run(measured: Measured, for_seconds: float) -> float:
             candidate = measured.candidate
-            train = self.draft.train_settings(candidate, len(self.data.train))
+            train = self.draft.train_settings(
+                candidate, len(self.data.train), self.caps.epochs_of(candidate)
+            )
             step = self._step(candidate)
             network = self.networks[candidate]
             score = self.trials.score(network, train, for_seconds, step)
-            self.progress.message(f"  {candidate.label}: {score:.1%} after a trial")
+            self.progress.message(f"  {candidate.label:32} {score:7.1%} after a trial")
             return score
 
-        self.progress.message(f"trials of {count} candidates, about {seconds:.0f} s in all")
-        return timing.halving(fitting[:count], seconds, run)
+        winner, trials = timing.halving(fitting[:count], seconds, run)
+        took = self.clock.spent - began
+        note = f"{count} candidates, {winner.candidate.label} learns best"
+        self.progress.stage_finished("trials", cached=False, seconds=took, note=note)
+        return winner, trials
 
     def _step(self, candidate: Candidate) -> float:
         if candidate not in self.steps:
@@ -237,33 +279,27 @@ class _Command:
             self.steps[candidate] = step_seconds(self.networks[candidate], self.data, batch)
         return self.steps[candidate]
 
-    def _finish(self, measured: Measured) -> float:
-        """Seconds from the trained student to the report: files of both precisions and formats,
-        and each measured with its accuracy.
-        """
-        tests = len(self.data.test)
-        whole = self.whole
-        teacher = 2 * whole.seconds if whole is not None else 0.0
-        answering = whole.p50 * 4e-6 if whole is not None else self.teacher_forward
-        files = 6 if whole is not None else 5
-        return (
-            4 * measured.seconds
-            + teacher
-            + 2 * files * RUNTIME_START
-            + tests * (measured.p50 * 5e-6 + answering)
-            + quality_seconds(self.clock.bound)
-            + REPORTING
-        )
+    def _end(self, measured: Measured) -> float:
+        exports = tuple(m.export_seconds for m in self.measured)
+        seen = Seen(len(self.data.test), self.teacher_forward, exports)
+        return end_seconds(self.draft.pipeline(), measured, seen)
 
     def make(self, winner: Measured) -> tuple[RunResult, timing.Epochs]:
         """Trains, quantizes, exports and proves the winner."""
         candidate, data = winner.candidate, self.data
         batch = self.draft.batch_size(len(data.train))
-        qat = step_seconds(self.networks[candidate], data, batch, qat=True)
-        costs = timing.Costs(
-            epoch_seconds(self._step(candidate), batch, data),
-            epoch_seconds(qat, batch, data),
-            self._finish(winner),
-        )
+        most = self.caps.epochs_of(candidate)
+        epoch = epoch_seconds(self._step(candidate), batch, data)
+        costs = timing.Costs(epoch, epoch, self._end(winner))
+        if timing.plan_epochs(self.clock.left, costs, most).train < min(most, timing.FEW_EPOCHS):
+            self.draft.lean()
+            self.progress.message(
+                f"the time is short: only the int8 {self.draft.pipeline().deployed_format} file "
+                "is made of the student, and no quality stage"
+            )
+            costs = timing.Costs(epoch, epoch, self._end(winner))
+        if self.clock.left > costs.finish + epoch:
+            qat = step_seconds(self.networks[candidate], data, batch, qat=True)
+            costs = timing.Costs(epoch, epoch_seconds(qat, batch, data), costs.finish)
         training = Training(self.draft, self.clock, self.progress)
-        return training.make(candidate, costs, batch)
+        return training.make(candidate, costs, batch, self.caps)

@@ -134,11 +134,20 @@ class Draft:
         """Samples a step."""
         return SMALL_BATCH if samples <= SMALL_DATA else BATCH
 
-    def train_settings(self, candidate: Candidate, samples: int) -> TrainSettings:
-        """How a candidate is tried out."""
+    def train_settings(self, candidate: Candidate, samples: int, epochs: int) -> TrainSettings:
+        """How a candidate is tried out, in so many epochs at most."""
         fields = COPY_TRAIN if candidate.family == COPY else STUDENT_TRAIN
         kind = FinetuneTrain if candidate.family == COPY else TrainSettings
-        return kind.model_validate({**fields, "batch_size": self.batch_size(samples)})
+        own = {"epochs": max(1, epochs), "batch_size": self.batch_size(samples)}
+        return kind.model_validate({**fields, **own})
+
+    def lean(self) -> None:
+        """Makes the end shorter: the file that the budget judges, measured where it looks."""
+        self.raw["quality"] = None
+        threads = list(dict.fromkeys(limit.threads for limit in self.budget.latency)) or [1]
+        self.raw["bench"] = {**self.raw["bench"], "threads": threads}
+        form = self.pipeline().deployed_format
+        self.raw["export"] = {"formats": [form], "precisions": ["int8"]}
 
     def take(self, candidate: Candidate, epochs: int, batch_size: int) -> None:
         """Makes a candidate the student."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from edgekd.propose.candidates import COPY, Candidate
+
 T = TypeVar("T")
 
 MEASURING, TRIALS, SOFT_LABELS = 0.2, 0.15, 0.2
@@ -22,13 +24,34 @@ MARGIN = 0.1
 MOST_EPOCHS, MOST_FINETUNE, MOST_QAT = 60, 40, 10
 """Epochs beyond which more time is left unused: from scratch, of a pruned copy, through the
 quantizer."""
-SLACK = 0.6
-"""Share of the estimated end that has to be left for the command to go on: the estimate is on the
-safe side, and a model that is a little late is better than none."""
+FEW_EPOCHS = 10
+"""Where fewer fit, the end is made shorter: only the file that the budget judges."""
 LEAST_QAT = 2
 """Fewer epochs through the quantizer are not worth it: the network is only calibrated then."""
 MOST_ENTRANTS = 4
 """Candidates that are tried out by training."""
+
+
+@dataclass(frozen=True)
+class Caps:
+    """Bounds on the work beside that on the time."""
+
+    candidates: int | None = None
+    """Measurements of candidates."""
+    epochs: int | None = None
+    """Epochs of any training."""
+
+    def epochs_of(self, candidate: Candidate) -> int:
+        """Most epochs of a candidate's training; 0 for a copy that is not pruned."""
+        if candidate.family == COPY and not candidate.prune:
+            return 0
+        most = MOST_FINETUNE if candidate.family == COPY else MOST_EPOCHS
+        return most if self.epochs is None else min(most, self.epochs)
+
+    @property
+    def qat(self) -> int:
+        """Most epochs through the quantizer."""
+        return MOST_QAT if self.epochs is None else min(MOST_QAT, self.epochs)
 
 
 @dataclass(frozen=True)
@@ -53,31 +76,26 @@ class Epochs:
     """0 means calibration only."""
 
 
-def plan_epochs(left: float, costs: Costs, most: int) -> Epochs:
+def plan_epochs(left: float, costs: Costs, most: int, most_qat: int = MOST_QAT) -> Epochs:
     """Epochs of training and of QAT for the seconds that are left.
 
     Args:
         most: epochs of training beyond which nothing is gained; 0 for a copy that is not pruned.
+        most_qat: the same of QAT.
     """
     usable = max(0.0, (left - costs.finish) * (1 - MARGIN))
     share = min(usable * QAT, usable - costs.epoch) if most else usable
-    qat = min(MOST_QAT, math.floor(max(0.0, share) / costs.qat_epoch))
-    if qat < LEAST_QAT:
+    qat = min(most_qat, math.floor(max(0.0, share) / costs.qat_epoch))
+    if qat < min(LEAST_QAT, most_qat):
         qat = 0
     rest = usable - qat * costs.qat_epoch
     train = max(1, min(most, math.floor(rest / costs.epoch))) if most else 0
     return Epochs(train, qat)
 
 
-def least_minutes(spent: float, costs: Costs, trains: bool) -> int:
-    """The shortest bound, in whole minutes, that holds an epoch and the end."""
-    needed = costs.finish + (costs.epoch if trains else 0.0)
-    return math.ceil((spent + needed / (1 - MARGIN)) / 60)
-
-
-def too_late(left: float, costs: Costs, trains: bool) -> bool:
-    """Whether not even one epoch and most of the end would fit."""
-    return left < SLACK * costs.finish + (costs.epoch if trains else 0.0)
+def least_minutes(spent: float, epoch: float, end: float) -> int:
+    """The shortest bound, in whole minutes, that holds what was spent, an epoch and the end."""
+    return math.ceil((spent + (epoch + end) / (1 - MARGIN)) / 60)
 
 
 def entrants(candidates: int, seconds: float, least: float) -> int:

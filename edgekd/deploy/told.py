@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.config.stages import BudgetSettings
 from edgekd.deploy import timing
+from edgekd.deploy.watch import Clock
 from edgekd.errors import BudgetMissed, StageError
 from edgekd.pipeline import RunResult
-from edgekd.propose.candidates import COPY, Candidate
+from edgekd.propose.candidates import Candidate
 from edgekd.propose.fitting import Outcome
 from edgekd.propose.measure import Measured
 from edgekd.results import Summary
 from edgekd.store import write_json
 from edgekd.summary import missed_budget
+from edgekd.tasks import names
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset
@@ -45,47 +48,46 @@ def check_teacher(summary: Summary, data: Dataset) -> str:
                 fix="check the classes' order and how the input is normalised (an .onnx file: "
                 "--set teacher.input.scale=..., mean, std), or that this is the model's data",
             )
-    test = f", {teacher.accuracy.value:.1%} test" if teacher.accuracy else ""
-    return f"the model: {score.value:.1%} validation{test} ({metric})"
+    shown = f"the model: {metric} {names.shown(score.value, metric)} on validation"
+    if teacher.accuracy is not None:
+        shown += f", {names.shown(teacher.accuracy.value, metric)} on test"
+    return shown
 
 
-def candidate_lines(outcomes: Sequence[Outcome], left: Sequence[str]) -> list[str]:
-    """A line a candidate: its figures and whether it fits."""
-    lines = []
-    for outcome in outcomes:
-        found = outcome.measured
-        figures = ""
-        if found is not None:
-            figures = (
-                f"{found.bytes / 1000:9.1f} kB {found.p50 / 1000:8.3f} ms "
-                f"{found.macs / 1e6:8.2f} M MACs"
-            )
-        verdict = "fits" if outcome.fits else f"out: {'; '.join(outcome.reasons)}"
-        lines.append(f"{outcome.candidate.label:32} {figures}  {verdict}")
-    if left:
-        lines.append(f"not measured, for want of time: {', '.join(left)}")
-    return lines
+def candidate_line(outcome: Outcome) -> str:
+    """Its figures and whether it fits."""
+    found = outcome.measured
+    verdict = "fits" if outcome.fits else f"out: {'; '.join(outcome.reasons)}"
+    if found is None:
+        return f"  {outcome.candidate.label:32} {verdict}"
+    return (
+        f"  {outcome.candidate.label:32} {found.bytes / 1000:8.1f} kB {found.p50 / 1000:8.3f} ms "
+        f"{found.macs / 1e6:8.2f} M MACs  {verdict}"
+    )
 
 
 def nothing_fits(
-    outcomes: Sequence[Outcome], left: Sequence[str], budget: BudgetSettings
+    outcomes: Sequence[Outcome], left: Sequence[str], budget: BudgetSettings, clock: Clock
 ) -> BudgetMissed:
     """The error of a budget that no candidate keeps, with the nearest figures."""
     measured = [outcome.measured for outcome in outcomes if outcome.measured is not None]
     if not measured:
         reasons = "; ".join(dict.fromkeys(r for o in outcomes for r in o.reasons))
         return BudgetMissed("No candidate could be exported.", where=reasons)
-    if left:
-        return BudgetMissed(
-            "No candidate that was measured in time keeps the limits, so nothing was trained.",
-            where=f"not measured: {', '.join(left)}",
-            fix="give more --minutes, or a larger budget; the model's answers are kept",
-        )
     smallest = min(measured, key=lambda m: m.bytes)
     fastest = min(measured, key=lambda m: m.p50)
+    where = f"the smallest file is {_shown(smallest)}; the fastest {_shown(fastest)}"
+    if left:
+        minutes = math.ceil(1.5 * clock.bound / 60)
+        return BudgetMissed(
+            "No candidate that was measured in time keeps the limits, so nothing was trained.",
+            where=f"{where}; not settled: {', '.join(left)}",
+            fix=f"--minutes {minutes} and no --candidates (the model's answers are kept), or raise "
+            f"--budget to what these need{_together(budget)}",
+        )
     return BudgetMissed(
         "No candidate keeps the limits of size and time, so nothing was trained.",
-        where=f"the smallest file is {_shown(smallest)}; the fastest {_shown(fastest)}",
+        where=where,
         fix=f"raise --budget to what these need{_together(budget)}; for images, a smaller "
         "data.size makes every network faster",
     )
@@ -102,19 +104,21 @@ def _shown(measured: Measured) -> str:
 
 
 def why_missed(
-    result: RunResult, candidate: Candidate, epochs: timing.Epochs
+    result: RunResult, candidate: Candidate, epochs: timing.Epochs, caps: timing.Caps
 ) -> BudgetMissed | None:
     """Which limits were missed and what may help; None if all are kept."""
     if result.budget_met:
         return None
     error = missed_budget(result.summary, result.folder)
-    most = timing.MOST_FINETUNE if candidate.family == COPY else timing.MOST_EPOCHS
+    most = caps.epochs_of(candidate)
     lost = any("accuracy" in row.name for row in result.summary.budget if not row.ok)
     if lost and 0 < epochs.train < most:
         fix = (
             f"the time allowed {epochs.train} of {most} epochs: more --minutes may gain accuracy, "
             "and so may a larger size or time in --budget"
         )
+    elif lost and caps.epochs is not None:
+        fix = "more --epochs, or a larger size or time in --budget"
     elif lost:
         fix = (
             "the largest network that fits was trained to its end: allow more size or time, or a "

@@ -8,7 +8,6 @@ from typing import Any
 from edgekd.deploy import timing
 from edgekd.deploy.draft import Draft
 from edgekd.deploy.watch import Clock, OutOfTime, Watched
-from edgekd.errors import ConfigError
 from edgekd.pipeline import RunResult, run
 from edgekd.plan import make_plan
 from edgekd.propose.candidates import COPY, Candidate
@@ -23,27 +22,19 @@ class Training:
         self.draft, self.clock, self.progress = draft, clock, progress
 
     def make(
-        self, candidate: Candidate, costs: timing.Costs, batch_size: int
+        self, candidate: Candidate, costs: timing.Costs, batch_size: int, caps: timing.Caps
     ) -> tuple[RunResult, timing.Epochs]:
-        """Trains, quantizes, exports, proves; returns the run and the epochs that there were.
-
-        Raises:
-            ConfigError: the bound leaves no time for an epoch; says the least.
-        """
-        trains = candidate.family != COPY or bool(candidate.prune)
-        most = 0
-        if trains:
-            most = timing.MOST_FINETUNE if candidate.family == COPY else timing.MOST_EPOCHS
-        self._require_time(costs, trains)
-        plan = timing.plan_epochs(self.clock.left, costs, most)
+        """Trains, quantizes, exports, proves; returns the run and the epochs that there were."""
+        most = caps.epochs_of(candidate)
+        plan = timing.plan_epochs(self.clock.left, costs, most, caps.qat)
         self.draft.take(candidate, plan.train, batch_size)
         self.draft.quantize(plan.qat, batch_size)
-        qat = f"{plan.qat} through the quantizer" if plan.qat else "calibration only"
-        self.progress.message(f"student: {candidate.label}; {plan.train} epochs, {qat}")
-        if trains:
+        self._tell(candidate, plan, costs)
+        if most:
             stage = "prune" if candidate.family == COPY else "distill"
             self._watched(stage, costs.finish + min(plan.qat, timing.LEAST_QAT) * costs.qat_epoch)
-            plan = timing.Epochs(plan.train, self._qat_epochs(costs))
+            left = timing.plan_epochs(self.clock.left, costs, 0, caps.qat)
+            plan = timing.Epochs(plan.train, left.qat)
             self.draft.quantize(plan.qat, batch_size)
         if plan.qat:
             self._watched("quantize", costs.finish)
@@ -51,20 +42,20 @@ class Training:
         file = self.draft.write()
         return run(file, runs=self.draft.runs, progress=self.progress), plan
 
-    def _require_time(self, costs: timing.Costs, trains: bool) -> None:
-        least = timing.least_minutes(self.clock.spent, costs, trains)
-        if timing.too_late(self.clock.left, costs, trains):
-            raise ConfigError(
-                f"--minutes {self.clock.bound / 60:g} is too short: one epoch, export and "
-                "measurement would not fit.",
-                where=f"{self.clock.spent:.0f} s are over, and an epoch takes {costs.epoch:.0f} s, "
-                f"the end {costs.finish:.0f} s",
-                fix=f"--minutes {least} at least; the teacher's answers are kept",
+    def _tell(self, candidate: Candidate, plan: timing.Epochs, costs: timing.Costs) -> None:
+        qat = f"about {plan.qat} through the quantizer" if plan.qat else "then calibration only"
+        training = f"{plan.train} {'epoch' if plan.train == 1 else 'epochs'}, {qat}"
+        if not plan.train:
+            training = f"not trained, {qat}"
+        self.progress.message(f"student: {candidate.label}; {training}")
+        needed = plan.train * costs.epoch + plan.qat * costs.qat_epoch + costs.finish
+        late = needed - self.clock.left
+        if late > 0:
+            self.progress.message(
+                f"the time is too short by about {late:.0f} s, which the end comes late"
             )
-
-    def _qat_epochs(self, costs: timing.Costs) -> int:
-        """What the time that is really left allows."""
-        return timing.plan_epochs(self.clock.left, costs, 0).qat
+        stages = [node.name for node in make_plan(self.draft.pipeline(), self.draft.folder)]
+        self.progress.outline(self.draft.raw["name"], stages)
 
     def _watched(self, stage: str, reserve: float) -> None:
         """Runs up to a stage; where its training would end too late, it is cut and kept so."""

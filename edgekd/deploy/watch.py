@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from edgekd.progress import Progress
@@ -54,19 +54,24 @@ class Watched(Progress):
         """Seconds that have to be left when the training ends; None does not watch."""
         self.stage = ""
         self._told: set[str] = set()
+        self._shown = ""
         self._last = 0.0
 
+    def outline(self, name: str, stages: Sequence[str]) -> None:
+        """Tells which stages are to come; those that were told are left out."""
+        self.inner.run_started(name, [stage for stage in stages if stage not in self._told])
+
     def run_started(self, name: str, stages: list[str]) -> None:
-        fresh = [stage for stage in stages if stage not in self._told]
-        if fresh:
-            self.inner.run_started(name, fresh)
+        """Each part of the command is a run: only the outline is shown."""
 
     def stage_started(self, stage: str) -> None:
         self.stage, self._last = stage, self.clock.spent
-        self.inner.stage_started(stage)
+        if stage not in self._told and stage != self._shown:
+            self._shown = stage
+            self.inner.stage_started(stage)
 
     def stage_finished(self, stage: str, *, cached: bool, seconds: float, note: str = "") -> None:
-        if stage in self._told and cached:
+        if stage in self._told:
             return
         self._told.add(stage)
         self.inner.stage_finished(stage, cached=cached, seconds=seconds, note=note)

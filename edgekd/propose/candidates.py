@@ -25,6 +25,10 @@ ONLY_FOR = {"kws_dscnn": "audio", "mlp": "row", "tablemlp": "named", "cnn1d": "s
 """Networks that are made for one kind of input."""
 
 
+class TooSmall(StageError):
+    """Pruning does not get as far down."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A student that is not trained yet."""
@@ -91,7 +95,7 @@ def zoo_families(data: Dataset, base: Path, most: int | None = None) -> list[Fam
 
 
 def _zoo_family(name: str, data: Dataset, base: Path, most: int | None) -> Family | None:
-    from edgekd.models.count import macs, parameters
+    from edgekd.models.count import parameters
 
     members: dict[int, tuple[Candidate, int]] = {}
     build = partial(build_zoo, data=data, base=base)
@@ -104,7 +108,8 @@ def _zoo_family(name: str, data: Dataset, base: Path, most: int | None) -> Famil
         size = parameters(network)
         if members and most is not None and size > most:
             break
-        members.setdefault(size, (candidate, macs(network, data.spec)))
+        if size not in members:
+            members[size] = (candidate, _macs(network, data.spec))
     sizes = sorted(members)
     return Family(
         name,
@@ -113,6 +118,15 @@ def _zoo_family(name: str, data: Dataset, base: Path, most: int | None) -> Famil
         tuple(members[size][1] for size in sizes),
         build,
     )
+
+
+def _macs(network: nn.Module, spec: Any) -> int:
+    """Counted by shapes alone; the network is of no use afterwards."""
+    from edgekd import inputs
+    from edgekd.models.count import macs_of
+
+    example = inputs.apply(lambda part: part.to("meta"), inputs.zeros(spec, 1))
+    return macs_of(network.to("meta"), example)
 
 
 def build_zoo(candidate: Candidate, data: Dataset, base: Path) -> nn.Module:
@@ -143,7 +157,10 @@ def copies(network: nn.Module, data: Dataset, target: Literal["macs", "parameter
 
         if candidate.size == 1:
             return network
-        return prune(network, inputs.zeros(data.spec, 2), PruneSettings(**candidate.prune))
+        try:
+            return prune(network, inputs.zeros(data.spec, 2), PruneSettings(**candidate.prune))
+        except StageError as error:
+            raise TooSmall(error.what, where=error.where, fix=error.fix) from error
 
     return Family(
         COPY,

@@ -1,24 +1,26 @@
 """The largest network of each family that keeps the limits, by measurement, and their order.
 
-Within a family size and time grow with the width, so a walk from a guess finds the largest member
-that fits: up while it fits, down until it does. Of several families those that compute most come
+Within a family size and time grow with the width, so a few measurements from a guess on find the
+largest member that fits. The families take turns. Of those that fit, those that compute most come
 first: at equal cost, more work means more capacity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgekd.config.stages import BudgetSettings
 from edgekd.errors import StageError
-from edgekd.propose.candidates import Candidate, Family
+from edgekd.propose.candidates import COPY, Candidate, Family, TooSmall
 from edgekd.propose.measure import Measured, misses
 
 WEIGHTS_LEFT = 0.9
 """Share of the parameters that certainly stands in a file: normalisation is folded away."""
 MACS_PER_US = 5000.0
 """Guess of a processor's int8 speed until something has been measured."""
+OVERHEAD = 8000
+"""Guess of what a file holds beside a byte for each parameter: its structure, scales, metadata."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Outcome:
     """None where there is no such file."""
     reasons: tuple[str, ...]
     """Why it is out; empty if it fits."""
+    by_weights: bool = False
+    """Its weights alone are too large, so that it was not measured."""
+    too_small: bool = False
+    """There is no such network; a larger one of the family may be."""
 
     @property
     def fits(self) -> bool:
@@ -42,34 +48,46 @@ def propose(
     budget: BudgetSettings,
     measure: Callable[[Candidate, Family], Measured],
     may_go_on: Callable[[bool], bool],
+    told: Callable[[Outcome], None] = lambda _: None,
 ) -> tuple[list[Outcome], list[str]]:
     """Measures candidates until the largest of each family that fits is known.
 
+    The families take turns, so that each is seen early: copies first, then those whose guess
+    computes most.
+
     Args:
         measure: the file of a candidate; StageError puts it out.
-        may_go_on: asked before each measurement, with whether anything fits yet; once it says no,
-            what is known is the answer.
+        may_go_on: asked before each measurement but the first, with whether anything fits yet;
+            once it says no, what is known is the answer. If that is nothing, the smallest network
+            that is left has a last chance.
+        told: hears what became of each as it is measured.
 
     Returns:
-        Every outcome, those that fit first, in the order of `rank`; and families left unmeasured.
+        Every outcome, those that fit first, in the order of `rank`; and families of which it is
+        not known whether any would fit.
     """
-    outcomes: list[Outcome] = []
-    left: list[str] = []
-    speed = MACS_PER_US
-    possible, too_large = _by_weights(families, budget)
-    outcomes += too_large
-    guesses = [(family, first_guess(family, budget, speed)) for family in possible]
-    guesses.sort(key=lambda pair: -pair[0].macs[pair[1]])
-    for family, _ in guesses:
-        if not may_go_on(any(o.fits for o in outcomes)):
-            left.append(family.name)
-            continue
-        start = first_guess(family, budget, speed)
-        found = walk(family, start, budget, measure, may_go_on)
-        outcomes += found
-        rates = [o.measured.macs / o.measured.p50 for o in found if o.measured]
-        speed = max(rates, default=speed)
-    return rank(outcomes), left
+    possible, outcomes = _by_weights(families, budget)
+    walks = [Walk(family, budget) for family in possible]
+    walks.sort(key=lambda walk: (walk.family.name != COPY, -walk.guessed_macs(Rates())))
+    rates, measured_any = Rates(), False
+
+    def take(walk: Walk) -> None:
+        nonlocal rates, measured_any
+        outcome = walk.step(rates, measure)
+        outcomes.append(outcome)
+        told(outcome)
+        measured_any = True
+        if outcome.measured is not None:
+            rates = Rates.of(outcome.measured)
+
+    while active := [walk for walk in walks if not walk.over]:
+        for walk in active:
+            if measured_any and not may_go_on(any(o.fits for o in outcomes)):
+                if not any(o.fits for o in outcomes):
+                    take(min((w for w in walks if not w.over), key=Walk.jump_to_smallest))
+                return rank(outcomes), [w.family.name for w in walks if w.unknown]
+            take(walk)
+    return rank(outcomes), []
 
 
 def _by_weights(
@@ -85,49 +103,108 @@ def _by_weights(
         large.remove(min(large, key=lambda family: family.parameters[0]))
     reason = "weights of {:,} bytes and more"
     return [f for f in families if f not in large], [
-        Outcome(f.members[0], None, (reason.format(f.parameters[0]),)) for f in large
+        Outcome(f.members[0], None, (reason.format(f.parameters[0]),), by_weights=True)
+        for f in large
     ]
 
 
-def first_guess(family: Family, budget: BudgetSettings, macs_per_us: float) -> int:
-    """The largest member whose parameters and multiplications alone would keep the limits."""
+@dataclass(frozen=True)
+class Rates:
+    """How a file follows from a network: a guess until one has been measured."""
+
+    macs_per_us: float = MACS_PER_US
+    overhead: int = OVERHEAD
+    """Bytes of the file beside one for each parameter."""
+
+    @classmethod
+    def of(cls, measured: Measured) -> Rates:
+        """Of the last candidate."""
+        return cls(measured.macs / measured.p50, measured.bytes - measured.parameters)
+
+
+def first_guess(family: Family, budget: BudgetSettings, rates: Rates) -> int:
+    """The largest member that would keep the limits at such rates; the smallest if none would."""
     longest = min(
         (t for limit in budget.latency for t in (limit.p50, limit.p90) if t), default=None
     )
     best = 0
     for place, (size, work) in enumerate(zip(family.parameters, family.macs, strict=True)):
-        small = budget.size is None or size <= budget.size
-        quick = longest is None or work <= longest * macs_per_us
+        small = budget.size is None or size + rates.overhead <= budget.size
+        quick = longest is None or work <= longest * rates.macs_per_us
         if small and quick:
             best = place
     return best
 
 
-def walk(
-    family: Family,
-    start: int,
-    budget: BudgetSettings,
-    measure: Callable[[Candidate, Family], Measured],
-    may_go_on: Callable[[bool], bool],
-) -> list[Outcome]:
-    """Measures members from `start`: up while they fit, or down until one does."""
-    outcomes: list[Outcome] = []
-    place, direction = start, 0
-    while 0 <= place < len(family.members) and (
-        not outcomes or may_go_on(any(o.fits for o in outcomes))
-    ):
-        outcome = _outcome(family.members[place], family, budget, measure)
-        outcomes.append(outcome)
+class Walk:
+    """The search for the largest member of a family that fits.
+
+    Size and time grow with the place, so every measurement halves or bounds what is left; the next
+    is where the last one's figures, scaled by parameters and multiplications, just keep the limits.
+    """
+
+    def __init__(self, family: Family, budget: BudgetSettings) -> None:
+        self.family, self.budget = family, budget
+        self.low, self.high = -1, len(family.members)
+        """The largest place that fits, the smallest that does not."""
+        self.fits = False
+        self._last: tuple[int, Measured] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the largest that fits, or that none does, is known."""
+        return self.low + 1 >= self.high
+
+    @property
+    def unknown(self) -> bool:
+        """Whether one may fit that was not measured, and none is known to."""
+        return not self.over and not self.fits
+
+    def guessed_macs(self, rates: Rates) -> int:
+        """Multiplications of the first guess."""
+        return self.family.macs[first_guess(self.family, self.budget, rates)]
+
+    def jump_to_smallest(self) -> int:
+        """Parameters of the smallest member that is left, which is measured next."""
+        self.high = self.low + 2
+        return self.family.parameters[self.low + 1]
+
+    def step(self, rates: Rates, measure: Callable[[Candidate, Family], Measured]) -> Outcome:
+        """Measures the next member.
+
+        Args:
+            rates: of the network that was measured last, where this family has not been yet.
+        """
+        place = min(max(self._guess(rates), self.low + 1), self.high - 1)
+        outcome = _outcome(self.family.members[place], self.family, self.budget, measure)
         if outcome.fits:
-            if direction < 0:
-                break
-            direction = 1
+            self.low, self.fits = place, True
+        elif outcome.measured is not None:
+            self.high = place
+        elif outcome.too_small:
+            self.low = place
         else:
-            if direction > 0 or outcome.measured is None:
-                break  # a smaller one could not be built or exported either
-            direction = -1
-        place += direction
-    return outcomes
+            self.high = self.low + 1  # no other could be exported either
+        if outcome.measured is not None:
+            self._last = (place, outcome.measured)
+        return outcome
+
+    def _guess(self, rates: Rates) -> int:
+        if self._last is None:
+            return first_guess(self.family, self.budget, rates)
+        at, measured = self._last
+        sizes, work = self.family.parameters, self.family.macs
+
+        def keeps(place: int) -> bool:
+            by_size = sizes[place] / max(1, sizes[at])
+            by_work = work[place] / max(1, work[at])
+            latency = tuple((limit, a * by_work, b * by_work) for limit, a, b in measured.latency)
+            return not misses(
+                replace(measured, bytes=int(measured.bytes * by_size), latency=latency),
+                self.budget,
+            )
+
+        return max((place for place in range(len(sizes)) if keeps(place)), default=0)
 
 
 def _outcome(
@@ -138,6 +215,8 @@ def _outcome(
 ) -> Outcome:
     try:
         measured = measure(candidate, family)
+    except TooSmall as error:
+        return Outcome(candidate, None, (error.what,), too_small=True)
     except StageError as error:
         return Outcome(candidate, None, (error.what,))
     return Outcome(candidate, measured, tuple(misses(measured, budget)))

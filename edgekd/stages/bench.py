@@ -50,6 +50,7 @@ def run(job: Job[BenchStage]) -> Made:
         test=(data.spec.normalise(data.test.x), data.test.y),
         spec=data.model_spec(""),
         run_folder=_run_folder(job),
+        base=job.base,
         progress=job.progress,
     )
     return Made(note=f"{len(rows)} measurements", bench=rows)

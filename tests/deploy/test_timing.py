@@ -10,16 +10,18 @@ from edgekd.deploy.timing import (
     LEAST_QAT,
     MARGIN,
     MOST_EPOCHS,
+    MOST_FINETUNE,
     MOST_QAT,
+    Caps,
     Costs,
     entrants,
     halving,
     least_minutes,
     plan_epochs,
-    too_late,
 )
 from edgekd.deploy.watch import Clock, OutOfTime, Watched
 from edgekd.progress import Progress
+from edgekd.propose.candidates import COPY, Candidate
 
 seconds = st.floats(0.01, 500)
 
@@ -47,12 +49,19 @@ def test_plans_by_hand():
 
 
 def test_the_least_bound_holds_an_epoch_and_the_end():
-    assert least_minutes(120, Costs(30, 60, 60), trains=True) == 4  # 120 + 90 / 0.9 = 220 s
-    assert least_minutes(120, Costs(30, 60, 60), trains=False) == 4  # 120 + 66.7 s
-    assert least_minutes(0, Costs(1, 1, 1), trains=True) == 1
-    assert too_late(89, Costs(30, 60, 100), trains=True)  # 60 % of 100 s, and an epoch
-    assert not too_late(90, Costs(30, 60, 100), trains=True)
-    assert not too_late(60, Costs(30, 60, 100), trains=False)
+    assert least_minutes(120, epoch=30, end=60) == 4  # 120 + 90 / 0.9 = 220 s
+    assert least_minutes(120, epoch=0, end=100) == 4  # 120 + 111 s
+    assert least_minutes(0, epoch=1, end=1) == 1
+
+
+def test_caps_bound_the_work_beside_the_time():
+    zoo, whole, pruned = Candidate("resnet8", 1), Candidate(COPY, 1), Candidate(COPY, 0.5)
+    free, capped = Caps(), Caps(epochs=3)
+    assert [free.epochs_of(c) for c in (zoo, whole, pruned)] == [MOST_EPOCHS, 0, MOST_FINETUNE]
+    assert [capped.epochs_of(c) for c in (zoo, whole, pruned)] == [3, 0, 3]
+    assert (free.qat, capped.qat) == (MOST_QAT, 3)
+    plan = plan_epochs(10_000, Costs(1, 1, 1), 1, 1)
+    assert (plan.train, plan.qat) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -134,11 +143,13 @@ def test_the_last_epoch_and_an_unwatched_training_are_never_cut():
 
 def test_stages_are_told_once():
     progress, _ = watched(10)
+    progress.outline("a", ["data", "teacher"])
     progress.run_started("a", ["data", "teacher"])
     progress.stage_finished("data", cached=False, seconds=1)
     progress.stage_finished("teacher", cached=True, seconds=1)
     progress.run_started("a", ["data", "teacher", "softlabels"])
-    progress.stage_finished("data", cached=True, seconds=1)
+    progress.stage_finished("data", cached=False, seconds=1)
+    progress.outline("a", ["data", "teacher", "softlabels"])
     assert isinstance(progress.inner, Told)
     assert progress.inner.lines == [
         "a: ['data', 'teacher']", "data False", "teacher True", "a: ['softlabels']",

@@ -11,8 +11,8 @@ from edgekd.config.data import DigitsData
 from edgekd.config.stages import BudgetSettings, LatencyBudget
 from edgekd.data.sources import load_source
 from edgekd.errors import StageError
-from edgekd.propose.candidates import COPY, Candidate, Family, zoo_families
-from edgekd.propose.fitting import best_of_families, first_guess, propose, walk
+from edgekd.propose.candidates import COPY, Candidate, Family, TooSmall, zoo_families
+from edgekd.propose.fitting import best_of_families, propose
 from edgekd.propose.measure import Measured, misses
 
 BUDGET = BudgetSettings(size=40_000, latency=(LatencyBudget(p50=2000.0),))
@@ -37,7 +37,7 @@ class Bench:
         size, work = of.parameters[place], of.macs[place]
         p50 = work / self.speed
         latency = ((BUDGET.latency[0], p50, p50 * 1.1),)
-        return Measured(candidate, size, work, size + self.overhead, latency, 1.0)
+        return Measured(candidate, size, work, size + self.overhead, latency, 1.0, 1.0)
 
 
 @given(
@@ -47,7 +47,9 @@ class Bench:
 )
 def test_the_walk_finds_the_largest_that_fits(parameters, overhead, speed):
     bench, one = Bench(overhead, speed), family("net", parameters)
-    outcomes = walk(one, first_guess(one, BUDGET, 5000), BUDGET, bench, lambda _: True)
+    # the weights alone put a family out without a measurement; that is another test
+    outcomes, left = propose([one], BUDGET, bench, lambda _: True)
+    assert left == []
     fitting = [
         place
         for place, size in enumerate(parameters)
@@ -56,6 +58,7 @@ def test_the_walk_finds_the_largest_that_fits(parameters, overhead, speed):
     found = [one.members.index(o.candidate) for o in outcomes if o.fits]
     assert max(found, default=None) == (max(fitting) if fitting else None)
     assert len(set(bench.asked)) == len(bench.asked)
+    assert len(bench.asked) <= len(parameters)
 
 
 def test_families_are_ranked_by_their_work():
@@ -105,11 +108,44 @@ def test_a_network_that_cannot_be_exported_is_out_and_the_rest_goes_on():
 
 def test_measuring_ends_with_its_time_and_tells_what_is_left():
     bench = Bench()
-    answers = iter([True, False, False, False])
     families = [family("first", [10_000, 20_000], 90), family("second", [10_000], 10)]
-    outcomes, left = propose(families, BUDGET, bench, lambda _: next(answers))
+    outcomes, left = propose(families, BUDGET, bench, lambda _: False)
     assert [o.candidate.family for o in outcomes] == ["first"]
     assert left == ["second"]
+
+
+def test_families_take_turns_and_copies_are_first():
+    bench, told = Bench(overhead=0, macs_per_us=300.0), []
+    sizes = [1000, 2000, 4000, 8000, 16_000, 32_000]
+    families = [family("light", sizes, 50), family("heavy", sizes, 90), family(COPY, sizes, 40)]
+    propose(families, BUDGET, bench, lambda _: True, told.append)
+    assert [candidate.family for candidate in bench.asked[:3]] == [COPY, "heavy", "light"]
+    assert [outcome.candidate for outcome in told] == bench.asked
+
+
+def test_a_copy_that_cannot_be_pruned_so_far_is_followed_by_larger_ones():
+    def measure(candidate: Candidate, of: Family) -> Measured:
+        if of.members.index(candidate) < 2:
+            raise TooSmall("Pruning does not get as far.")
+        return Bench(overhead=35_000)(candidate, of)
+
+    copies = family(COPY, [1000, 2000, 3000, 4000, 5500, 90_000], 10)
+    outcomes, _ = propose([copies], BUDGET, measure, lambda _: True)
+    best = best_of_families(outcomes)
+    assert [m.parameters for m in best] == [4000]
+
+
+def test_when_the_time_is_over_and_nothing_fits_the_smallest_has_a_last_chance():
+    bench = Bench(overhead=30_000)
+    one = family("one", [5000, 20_000, 30_000], 20)
+    other = family("other", [4000, 25_000, 36_000], 10)
+    outcomes, left = propose([one, other], BUDGET, bench, lambda _: False)
+    assert [(c.family, one.members.index(Candidate("one", c.size))) for c in bench.asked] == [
+        ("one", 2),
+        ("other", 0),
+    ]
+    assert [o.fits for o in outcomes] == [True, False]
+    assert left == ["one"]
 
 
 def test_without_a_limit_of_time_none_is_missed():
