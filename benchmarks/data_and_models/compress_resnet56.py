@@ -23,6 +23,7 @@ BUDGET = "100 kB, -3 %"
 NAME = "compress-resnet56"
 MISSED = 3
 """Exit code of a run whose budget is missed."""
+QUICK = ("--candidates", "1", "--epochs", "1", "--set", "quality=null")
 OVERRUN = 1.1
 """Of the bound: what may come on top is an epoch and a slow end."""
 
@@ -36,7 +37,9 @@ def main() -> None:
     given.add_argument("--weights", type=Path, help="a .safetensors file of resnet56")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--budget", default=BUDGET)
-    parser.add_argument("--quick", action="store_true", help="a smoke test: judges nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke test: one candidate, one epoch"
+    )
     arguments = parser.parse_args()
     start = started()
     runs = arguments.work / "compress"
@@ -47,10 +50,13 @@ def main() -> None:
     seconds, code = edgekd(
         "compress", *model, "--data", str(arguments.data), "--budget", arguments.budget,
         "--minutes", str(arguments.minutes), "--name", NAME, "--runs", str(runs),
+        *(QUICK if arguments.quick else ()),
     )  # fmt: skip
     if code not in (0, MISSED) or not (runs / NAME / "summary.json").is_file():
         sys.exit(f"edgekd compress ended with exit code {code}")
-    again, _ = edgekd("run", str(runs / NAME / "pipeline.yaml"), "--runs", str(runs))
+    again, same = edgekd("run", str(runs / NAME / "pipeline.yaml"), "--runs", str(runs))
+    if same != code:
+        sys.exit(f"edgekd run of its pipeline file ended with exit code {same}, not {code}")
     figures = read(runs / NAME)
     figures |= {"seconds": seconds, "exit_code": code, "seconds_again": again}
     finish(

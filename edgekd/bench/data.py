@@ -34,6 +34,13 @@ def read_test(data: Path, deployed: DeployedSpec | None, model: Path) -> Test:
             where=str(model),
             fix="leave the data out, or export the model again with edgekd",
         )
+    if data.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        raise DataError(
+            "Samples are read from .npz files only: a table does not say which column the model "
+            "was to answer.",
+            where=str(data),
+            fix="leave the data out; the bench stage of a pipeline measures the accuracy",
+        )
     try:
         with np.load(data, allow_pickle=False) as arrays:
             if not isinstance(arrays, np.lib.npyio.NpzFile):

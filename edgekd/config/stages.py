@@ -240,7 +240,7 @@ class BenchSettings(Settings):
     """Measurement of the exported files. `bench: quick` is `bench: {quick: true}`."""
 
     devices: tuple[str, ...] = ("local",)
-    """Device profiles: names of shipped ones, or paths of device files."""
+    """Device profiles: names of shipped ones, or paths of device files from the pipeline file."""
     runtimes: tuple[Literal["onnxruntime", "litert"], ...] = ("onnxruntime", "litert")
     """Runtimes that measure the files of their format."""
     threads: tuple[PositiveInt | Literal["all"], ...] = (1, "all")

@@ -121,6 +121,16 @@ def test_unknown_device(tmp_path, tiny):
     assert "local" in caught.value.fix
 
 
+def test_a_device_file_lies_beside_the_pipeline_file(tmp_path, tiny):
+    (tmp_path / "board.yaml").write_text("name: board\n")
+    settings = BenchSettings(devices=("board.yaml",), min_runs=5, min_seconds=0.01, threads=(1,))
+    models = bench_models(tiny, tmp_path)[:1]
+    (row,) = measure(models, settings, run_folder=tmp_path, base=tmp_path)
+    assert row.device == "board"
+    with pytest.raises(ConfigError, match="no file board"):
+        measure(models, settings, run_folder=tmp_path)
+
+
 ONE = BenchSettings(min_runs=5, min_seconds=0.01, threads=(1,))
 
 
@@ -174,6 +184,13 @@ def test_data_that_does_not_fit(tmp_path, tiny, arrays, words):
     with pytest.raises(DataError, match=words) as caught:
         bench_file(tiny.write(tmp_path, "onnx", "float32"), ONE, data)
     assert "data.npz" in caught.value.where
+
+
+def test_rows_of_a_table_are_refused_with_the_reason(tmp_path, tiny):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match="which column the model"):
+        bench_file(tiny.write(tmp_path, "onnx", "float32"), ONE, rows)
 
 
 def test_files_that_are_no_models(tmp_path):

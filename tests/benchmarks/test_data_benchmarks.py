@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from scipy.io import wavfile
 
+import edgekd
+
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
@@ -84,6 +86,33 @@ def test_spoken_digits(tmp_path: Path) -> None:
     assert figures["test_samples"] == 20
     assert figures["student_bytes"][0] < 60_000
     assert len(figures["seconds"]) == 1
+
+
+def test_compress_resnet56(data: Path, tmp_path: Path) -> None:
+    pictures = data / "cifar10-jpeg.zip"
+    made = edgekd.run(
+        {
+            "name": "small",
+            "data": {"source": "image_folder", "path": str(pictures)},
+            "teacher": {
+                "model": {"name": "resnet8", "width": 0.5},
+                "train": {"epochs": 4, "batch_size": 16},
+                "require": {"accuracy": 0},
+            },
+            "student": "dscnn",
+        },
+        until="teacher",
+        runs=tmp_path,
+    )
+    folder = made.summary.stages[-1].folder
+    arguments = (pictures, "--teacher", made.folder / folder, "--quick", "--work", tmp_path)
+    result = run("compress_resnet56", tmp_path, *arguments, "--budget", "100 kB, -99 %")
+    figures = result["figures"]
+    assert figures["all_cached"] and figures["exit_code"] == 0
+    measured = [row for row in figures["candidates"]["candidates"] if "bytes" in row]
+    assert len(measured) == 1 and measured[0]["candidate"] == figures["candidates"]["winner"]
+    assert figures["bytes"] <= 100_000
+    assert figures["seconds_again"] < figures["seconds"]
 
 
 def test_cifar10(data: Path, tmp_path: Path) -> None:
