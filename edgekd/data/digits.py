@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekd.config.data import DigitsData
 from edgekd.data.assemble import assemble
 from edgekd.data.dataset import Dataset, Split
 
@@ -23,7 +24,7 @@ HELD_OUT = 360
 """Samples of the validation split, and of the test split."""
 
 
-def load() -> Dataset:
+def load(_settings: DigitsData | None = None, _base: Path | None = None) -> Dataset:
     """The digits: x (N, 1, 8, 8) uint8 from 0 to 16, labels "0" to "9"."""
     x, y = arrays()
     indices = json.loads(SPLIT_FILE.read_text(encoding="utf-8"))
@@ -31,7 +32,7 @@ def load() -> Dataset:
     return assemble("digits", splits, tuple("0123456789"))
 
 
-def source_fingerprint() -> str:
+def source_fingerprint(_settings: DigitsData | None = None, _base: Path | None = None) -> str:
     """SHA-256 of the split file; the samples themselves come with scikit-learn and never change."""
     return hashlib.sha256(SPLIT_FILE.read_bytes()).hexdigest()
 

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from edgekd.config.data import (
-    DataSettings,
-    DigitsData,
-    HuggingFaceData,
-    NpzData,
-    PythonData,
-    SeriesData,
-    TableData,
-    TorchvisionData,
-)
+from edgekd.config.data import DataSettings
 from edgekd.data import (
     digits,
     folders,
@@ -27,6 +19,21 @@ from edgekd.data import (
 from edgekd.data.check_augment import check_augment
 from edgekd.data.dataset import Dataset
 
+SOURCES: dict[str, Any] = {
+    "digits": digits,
+    "npz": npz,
+    "image_folder": folders,
+    "audio_folder": folders,
+    "table": table,
+    "series": series,
+    "huggingface": huggingface,
+    "torchvision": torchvision_sets,
+    "python": own_function,
+}
+"""`data.source` and the module that reads it: each has `load` and `source_fingerprint`, which take
+the settings and the folder that relative paths start at.
+"""
+
 
 def load_source(settings: DataSettings, base: Path) -> Dataset:
     """The data set that the settings name; relative paths start at `base`.
@@ -34,22 +41,7 @@ def load_source(settings: DataSettings, base: Path) -> Dataset:
     Raises:
         DataError: the data cannot be used, or `augment` does not suit it.
     """
-    if isinstance(settings, DigitsData):
-        dataset = digits.load()
-    elif isinstance(settings, NpzData):
-        dataset = npz.load(settings, base)
-    elif isinstance(settings, PythonData):
-        dataset = own_function.load(settings, base)
-    elif isinstance(settings, HuggingFaceData):
-        dataset = huggingface.load(settings, base)
-    elif isinstance(settings, TorchvisionData):
-        dataset = torchvision_sets.load(settings)
-    elif isinstance(settings, TableData):
-        dataset = table.load(settings, base)
-    elif isinstance(settings, SeriesData):
-        dataset = series.load(settings, base)
-    else:
-        dataset = folders.load(settings, base)
+    dataset: Dataset = SOURCES[settings.source].load(settings, base)
     check_augment(settings.augment, dataset.spec)
     return dataset
 
@@ -60,20 +52,4 @@ def source_fingerprint(settings: DataSettings, base: Path) -> str:
     Raises:
         DataError: the file is missing.
     """
-    if isinstance(settings, DigitsData):
-        found = digits.source_fingerprint()
-    elif isinstance(settings, NpzData):
-        found = npz.source_fingerprint(settings, base)
-    elif isinstance(settings, PythonData):
-        found = own_function.source_fingerprint(settings, base)
-    elif isinstance(settings, HuggingFaceData):
-        found = huggingface.source_fingerprint(settings, base)
-    elif isinstance(settings, TorchvisionData):
-        found = torchvision_sets.source_fingerprint(settings)
-    elif isinstance(settings, TableData):
-        found = table.source_fingerprint(settings, base)
-    elif isinstance(settings, SeriesData):
-        found = series.source_fingerprint(settings, base)
-    else:
-        found = folders.source_fingerprint(settings, base)
-    return found
+    return str(SOURCES[settings.source].source_fingerprint(settings, base))

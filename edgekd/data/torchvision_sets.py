@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from edgekd.data.pictures import as_array
 from edgekd.errors import DataError
 
 
-def load(settings: TorchvisionData) -> Dataset:
+def load(settings: TorchvisionData, _base: Path | None = None) -> Dataset:
     """The data set as arrays.
 
     Raises:
@@ -49,7 +50,7 @@ def load(settings: TorchvisionData) -> Dataset:
     return from_arrays(arrays, settings, settings.name, settings.name)
 
 
-def source_fingerprint(settings: TorchvisionData) -> str:
+def source_fingerprint(settings: TorchvisionData, _base: Path | None = None) -> str:
     """SHA-256 of the name: torchvision checks the files against sums of its own."""
     return hashlib.sha256(settings.name.encode()).hexdigest()
 
