@@ -35,7 +35,7 @@ from edgekd.compress.capture import (
     restore_batch_norm_settings,
     settle_batch_norms,
 )
-from edgekd.compress.fold import fold_linear, fold_qat
+from edgekd.compress.fold import fold_linear, fold_qat, round_biases
 from edgekd.compress.prepared import Prepared, zeros_like
 from edgekd.compress.quantizer import EdgeQuantizer, Mode
 from edgekd.errors import StageError
@@ -135,6 +135,7 @@ def convert(prepared: Prepared, *, fold: bool) -> GraphModule:
         fold_qat(work.graph_module)
     with _quiet():
         converted = convert_pt2e(work.graph_module, fold_quantize=fold)
+    round_biases(converted)
     _free_train_eval(converted)
     return converted.eval()
 

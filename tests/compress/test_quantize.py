@@ -80,7 +80,11 @@ def test_converted_network_computes_what_training_simulated(name, fold):
     _, prepared = trained(name)
     x = inputs(seed=5)
     converted = convert(prepared, fold=fold)
-    torch.testing.assert_close(converted(x), prepared(x), atol=1.01 * step_of(converted), rtol=0)
+    with torch.no_grad():
+        steps = (converted(x) - prepared(x)).abs() / step_of(converted)
+    # Training adds float biases, the converted network rounded ones: a step, rarely two.
+    assert steps.max() < 2.01
+    assert (steps < 1.01).float().mean() > 0.998
 
 
 @pytest.mark.parametrize("name", ["separable", "mobile"])
@@ -245,3 +249,49 @@ def test_a_network_that_cannot_be_captured():
 
     with pytest.raises(StageError, match="captured"):
         prepare_qat(Branching(), torch.zeros(2, 4))
+
+
+class Values(torch.fx.Interpreter):
+    """Runs a graph and keeps what each node gave."""
+
+    def __init__(self, graph_module):
+        super().__init__(graph_module)
+        self.of = {}
+
+    def run_node(self, n):
+        self.of[n] = super().run_node(n)
+        return self.of[n]
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("name", ["mobile", "perceptron"])
+def test_layers_compute_what_integer_kernels_do(name, fold):
+    _, prepared = trained(name)
+    converted = convert(prepared, fold=fold)
+    values = Values(converted)
+    with torch.no_grad():
+        values.run(inputs(seed=5))
+    of, wrong, count, layers = values.of, 0, 0, 0
+    aten, decomposed = torch.ops.aten, torch.ops.quantized_decomposed
+    for node in converted.graph.nodes:
+        if node.target not in (aten.conv2d.default, aten.linear.default) or len(node.args) < 3:
+            continue
+        quantize = next(iter(node.users))
+        activation = quantize.target if quantize.target is aten.relu.default else None
+        if activation is not None:
+            quantize = next(iter(quantize.users))
+        if quantize.target is not decomposed.quantize_per_tensor.default:
+            continue  # another activation, computed in float
+        source, weight, bias = node.args[:3]
+        scale = (of[weight.args[1]] * source.args[1]).double()
+        bias = torch.round(of[bias].double() / scale)
+        assert bias.abs().max() < 2**31
+        x = of[source.args[0]].double() - source.args[2]
+        sums = node.target(x, of[weight.args[0]].double(), bias, *node.args[3:])
+        real = sums * scale.reshape(-1, *[1] * (sums.ndim - 2))
+        real = real if activation is None else activation(real)
+        wanted = (torch.round(real / quantize.args[1]) + quantize.args[2]).clamp(-128, 127)
+        wrong += int((wanted != of[quantize]).sum())
+        count, layers = count + wanted.numel(), layers + 1
+    assert layers >= 2
+    assert wrong <= 1e-4 * count  # halves that float arithmetic rounds to the other side
