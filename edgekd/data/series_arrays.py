@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.config.data import SeriesData
-from edgekd.data.arrays import check_every_class, check_shapes, find_arrays
+from edgekd.data.arrays import SUFFIXES, check_every_class, check_shapes, find_arrays
 from edgekd.data.assemble import assemble
 from edgekd.data.checks import check_finite
 from edgekd.data.dataset import Dataset, Split
@@ -19,6 +20,13 @@ from edgekd.data.series_signal import series_spec
 from edgekd.data.splits import split_off, take_groups
 from edgekd.data.targets import Targets, read_targets
 from edgekd.errors import DataError
+
+OVERLAP = (
+    "neighbouring windows share steps, so that a split at random tests on what was trained on and "
+    "the scores are too good: name an array of groups in data.group, or give every part its arrays"
+)
+LOOKED_AT = 200
+"""Neighbours that are compared; where most overlap, windows were cut with a stride."""
 
 
 def load(settings: SeriesData, base: Path) -> Dataset:
@@ -59,7 +67,10 @@ def load(settings: SeriesData, base: Path) -> Dataset:
     if targets.task in ("classification", "binary"):
         check_every_class(splits, targets.labels, where)
     spec = series_spec(splits["train"].x)
-    return assemble(path.stem, splits, targets.labels, targets.notes, task=targets.task, spec=spec)
+    notes = targets.notes
+    if settings.group is None and len(arrays) < len(SUFFIXES) and overlapping(x["train"]):
+        notes = (*notes, OVERLAP)
+    return assemble(path.stem, splits, targets.labels, notes, task=targets.task, spec=spec)
 
 
 def windows(x: NDArray[Any], layout: str, where: str) -> NDArray[np.float32]:
@@ -78,6 +89,20 @@ def windows(x: NDArray[Any], layout: str, where: str) -> NDArray[np.float32]:
         x = x.astype(np.float32, copy=False)
     check_finite(x, where)
     return np.ascontiguousarray(x if layout == "NCT" else x.transpose(0, 2, 1))
+
+
+def overlapping(x: NDArray[Any]) -> bool:
+    """Whether most of the first windows (N, C, T) begin within the one before them, and go on as it
+    does. Constant windows do not count.
+    """
+    found = compared = 0
+    for before, after in pairwise(x[: LOOKED_AT + 1]):
+        if np.ptp(after, axis=1).max() == 0:
+            continue
+        compared += 1
+        starts = np.flatnonzero((before[:, 1:] == after[:, :1]).all(0)) + 1
+        found += any(np.array_equal(before[:, s:], after[:, : -int(s)]) for s in starts)
+    return 2 * found > compared > 0
 
 
 def _groups(

@@ -279,6 +279,22 @@ def test_bad_npz_files_of_windows_are_told(tmp_path):
         load_source(SeriesData(path=Path("one.npz")), tmp_path)
 
 
+def test_windows_that_overlap_are_told(tmp_path):
+    signal = np.random.default_rng(0).normal(size=(2, 640)).astype("f4")
+    x = np.stack([signal[:, start : start + 16] for start in range(0, 620, 8)])
+    y = np.arange(len(x)) % 2
+
+    def warned(**arrays: np.ndarray) -> bool:
+        np.savez(tmp_path / "w.npz", **arrays)
+        chosen = SeriesData(path=Path("w.npz"), group="who" if "who" in arrays else None)
+        warnings = load_source(chosen, tmp_path).warnings
+        return any("neighbouring windows share steps" in warning for warning in warnings)
+
+    assert warned(x=x, y=y)
+    assert not warned(x=x[::2], y=y[: len(x[::2])])
+    assert not warned(x=x, y=y, who=np.arange(len(x)) // 10)
+
+
 def test_windows_of_a_new_recording(tmp_path):
     write(tmp_path, rows(70))
     table = read_table(tmp_path / "signal.csv")
