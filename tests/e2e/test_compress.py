@@ -13,7 +13,10 @@ from commands import edgekd, explained
 from edgekd.results import Summary
 
 BUDGET = "60 kB, 20 ms, -40 %"
-SMALL = ("--minutes", "60", "--epochs", "2", "--set", "quality=null")
+SMALL = (
+    "--minutes", "60", "--epochs", "2", "--set", "quality=null", "--set", "bench.threads=[1]",
+    "--set", "export.formats=[tflite]",
+)  # fmt: skip
 """The work is bounded by what there is to do, never by the clock."""
 
 
