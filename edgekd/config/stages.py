@@ -48,8 +48,9 @@ class ModelSettings(Settings):
     name: NetworkName | None = None
     """A network of the zoo, or one of a library that is installed: `timm:NAME`,
     `torchvision:NAME`, or `huggingface:NAME` of the Hub or `huggingface:./folder`."""
-    pretrained: bool = False
-    """Start from the library's weights. The classifier starts fresh if it has other classes."""
+    pretrained: bool | str = False
+    """Start from the library's weights: `true` where it publishes safetensors, or a
+    `.safetensors` file of them. The classifier starts fresh if it has other classes."""
     width: PositiveFloat = 1.0
     """Multiplies the number of channels of each layer (rounded to a multiple of 8, at least 8)."""
     python: str | None = None
@@ -67,6 +68,10 @@ class ModelSettings(Settings):
             raise ValueError("`python` is written module:function")
         if self.pretrained and ":" not in (self.name or ""):
             raise ValueError("`pretrained` is for timm:, torchvision: and huggingface: networks")
+        if isinstance(self.pretrained, str) and not self.pretrained.endswith(".safetensors"):
+            raise ValueError(
+                "`pretrained` is true, false or a .safetensors file: edgekd unpickles none"
+            )
         if self.width != 1 and ":" in (self.name or ""):
             raise ValueError("`width` is for networks of the zoo")
         return self

@@ -211,6 +211,25 @@ def check_fresh(name: str, fresh: Mapping[str, tuple[int, ...] | None], classes:
         )
 
 
+def read_weights(path: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file.
+
+    Raises:
+        StageError: it is none, or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise StageError(
+            f"{path} is not a readable .safetensors file: {error}",
+            where=f"model {name}: pretrained",
+            fix="write it with safetensors.torch.save_file",
+        ) from error
+
+
 def failed(name: str, error: Exception, fix: str = "") -> StageError:
     """What a library's error means for the user."""
     lines = str(error).strip().splitlines() or [""]

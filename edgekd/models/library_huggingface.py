@@ -43,6 +43,12 @@ def from_huggingface(
 ) -> Found:
     """An image classifier, or an audio spectrogram transformer for sounds."""
     transformers = require("huggingface")
+    if isinstance(settings.pretrained, str):
+        raise StageError(
+            "Networks of Hugging Face take their weights from the Hub or from a folder.",
+            where=f"model huggingface:{name}: pretrained",
+            fix="pretrained: true, and the name ./folder for files of your own",
+        )
     transformers.utils.logging.set_verbosity_error()  # what does not fit is an error of ours
     transformers.utils.logging.disable_progress_bar()
     folder = local_folder(name, base) if saved is None else None

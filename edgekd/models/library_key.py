@@ -27,12 +27,38 @@ def library_source(settings: ModelSettings, base: Path | None = None) -> dict[st
     except PackageNotFoundError:
         found = {distribution: "missing"}
     folder = local_folder(name, base) if library == "huggingface" else None
+    own = weights_file(settings, base)
+    if own is not None:
+        with own.open("rb") as stream:
+            found["pretrained"] = hashlib.file_digest(stream, "sha256").hexdigest()
     for file in FILES if folder is not None else ():
         assert folder is not None
         if (folder / file).is_file():
             with (folder / file).open("rb") as stream:
                 found[file] = hashlib.file_digest(stream, "sha256").hexdigest()
     return found
+
+
+def weights_file(settings: ModelSettings, base: Path | None) -> Path | None:
+    """The file that `pretrained` names; None for the library's own weights, and for fresh ones.
+
+    Raises:
+        StageError: there is no such file, or a relative path leads out of `base`.
+    """
+    if not isinstance(settings.pretrained, str):
+        return None
+    start, name = (base or Path()).resolve(), settings.pretrained
+    full = (start / name).resolve()
+    where = f"model {settings.name}: pretrained"
+    if not Path(name).is_absolute() and not full.is_relative_to(start):
+        raise StageError(
+            f"{name} leads out of the pipeline file's folder.",
+            where=f"{where}; the folder is {start}",
+            fix="move it there, or give its absolute path",
+        )
+    if not full.is_file():
+        raise StageError(f"There is no file {full}.", where=where)
+    return full
 
 
 def local_folder(name: str, base: Path | None) -> Path | None:

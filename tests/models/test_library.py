@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 from pathlib import Path
@@ -15,8 +16,8 @@ from edgekd.config.load import validate
 from edgekd.config.stages import ModelSettings
 from edgekd.errors import ConfigError, StageError
 from edgekd.models.build import build
-from edgekd.models.library import Affine, Normalisation, check_fresh, require
-from edgekd.models.library_key import library_source
+from edgekd.models.library import Affine, Normalisation, check_fresh, read_weights, require
+from edgekd.models.library_key import library_source, weights_file
 from edgekd.models.saved import load, save
 from edgekd.spec import InputSpec, ModelSpec
 
@@ -293,16 +294,17 @@ def test_torchvision_network(channels, tmp_path):
 
 
 @needs_torchvision
-def test_torchvision_weights_see_what_they_were_trained_on(monkeypatch):
-    from torchvision.models import ResNet18_Weights, resnet18
+def test_torchvision_weights_see_what_they_were_trained_on(tmp_path):
+    from safetensors.torch import save_file
+    from torchvision.models import resnet18
 
     torch.manual_seed(0)
     reference = resnet18().eval()
     stored = reference.state_dict()
-    monkeypatch.setattr(type(ResNet18_Weights.DEFAULT), "get_state_dict", lambda *_, **__: stored)
+    save_file(stored, tmp_path / "w.safetensors")
     spec = pictures(3, 32)
-    settings = ModelSettings(name="torchvision:resnet18", pretrained=True)
-    model = build(settings, spec, 1000).eval()
+    settings = ModelSettings(name="torchvision:resnet18", pretrained="w.safetensors")
+    model = build(settings, spec, 1000, tmp_path).eval()
     raw = raw_pictures(spec)
     pixels = (raw / 255 - np.reshape(MEAN, (1, 3, 1, 1))) / np.reshape(STD, (1, 3, 1, 1))
     with torch.no_grad():
@@ -310,5 +312,64 @@ def test_torchvision_weights_see_what_they_were_trained_on(monkeypatch):
         torch.testing.assert_close(
             model(torch.from_numpy(spec.normalise(raw))), wanted, atol=1e-4, rtol=1e-3
         )
-    other = build(settings, spec, 5).network.state_dict()
+    other = build(settings, spec, 5, tmp_path).network.state_dict()
     assert all(torch.equal(other[k], v) for k, v in stored.items() if not k.startswith("fc."))
+
+
+@needs_torchvision
+def test_pickled_torchvision_weights_are_refused(monkeypatch):
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
+    with pytest.raises(StageError, match="no pickles") as caught:
+        build(ModelSettings(name="torchvision:resnet18", pretrained=True), pictures(3, 32), 5)
+    assert "get_model('resnet18', weights='DEFAULT')" in caught.value.fix
+    assert "pretrained: weights.safetensors" in caught.value.fix
+
+
+@needs_timm
+@pytest.mark.parametrize("overlay", ["pickle", "file name", "no file"])
+def test_pickled_timm_weights_are_refused(overlay, tmp_path, monkeypatch):
+    from timm.models import _registry
+
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpickled"))
+    name, arguments = "mobilenetv1_100", {}
+    if overlay == "pickle":
+        torch.save({}, tmp_path / "w.pth")
+        arguments = {"pretrained_cfg_overlay": {"file": str(tmp_path / "w.pth")}}
+    else:
+        changed = {"hf_hub_id": None} if overlay == "no file" else {"hf_hub_filename": "w.bin"}
+        told = dataclasses.replace(_registry.get_pretrained_cfg(name), **changed)
+        monkeypatch.setattr("timm.get_pretrained_cfg", lambda _: told)
+    settings = ModelSettings(name=f"timm:{name}", pretrained=True, arguments=arguments)
+    with pytest.raises(StageError, match="no pickles") as caught:
+        build(settings, pictures(3, 32), 4)
+    assert "save_file" in caught.value.fix
+
+
+@needs_timm
+def test_timm_weights_of_a_file(tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    reference = timm.create_model("mobilenetv1_100", num_classes=4)
+    save_file(reference.state_dict(), tmp_path / "w.safetensors")
+    settings = ModelSettings(name="timm:mobilenetv1_100", pretrained="w.safetensors")
+    stored = build(settings, pictures(3, 32), 4, tmp_path).network.state_dict()
+    kept = {k: v for k, v in reference.state_dict().items() if not k.startswith("classifier.")}
+    assert all(torch.equal(stored[k], v) for k, v in kept.items())
+
+
+def test_the_weights_file_is_checked(tmp_path):
+    with pytest.raises(ValueError, match="unpickles none"):
+        ModelSettings(name="timm:x", pretrained="w.pth")
+    settings = ModelSettings(name="timm:x", pretrained="w.safetensors")
+    with pytest.raises(StageError, match="no file"):
+        weights_file(settings, tmp_path)
+    with pytest.raises(StageError, match="leads out"):
+        weights_file(ModelSettings(name="timm:x", pretrained="../w.safetensors"), tmp_path)
+    (tmp_path / "w.safetensors").write_bytes(b"\x80\x04K\x01.")  # a pickle under another name
+    with pytest.raises(StageError, match="not a readable"):
+        read_weights(tmp_path / "w.safetensors", "timm:x")
+    first = library_source(settings, tmp_path)
+    (tmp_path / "w.safetensors").write_bytes(b"other")
+    assert library_source(settings, tmp_path) != first
