@@ -31,7 +31,12 @@ SPEC = ModelSpec(
     labels=tuple("abcde"),
 )
 FLOAT32 = 0  # TensorType
-NETWORKS = ["kws_dscnn", "mobilenet_v1"]
+NETWORKS = [
+    "kws_dscnn",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "shufflenet_v2",
+]
 
 
 def samples(count: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
