@@ -23,7 +23,10 @@ BUDGET = "100 kB, -3 %"
 NAME = "compress-resnet56"
 MISSED = 3
 """Exit code of a run whose budget is missed."""
-QUICK = ("--candidates", "1", "--epochs", "1", "--set", "quality=null")
+QUICK = (
+    "--candidates", "1", "--epochs", "1", "--set", "quality=null", "--set", "bench.threads=[1]",
+    "--set", "export.formats=[tflite]",
+)  # fmt: skip
 OVERRUN = 1.1
 """Of the bound: what may come on top is an epoch and a slow end."""
 

@@ -10,7 +10,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -200,7 +200,9 @@ class _Command:
         fit = sum(outcome.fits for outcome in outcomes)
         note = f"{len(self.measured)} measured untrained, {fit} of them fit"
         if left:
-            note += f"; not measured, for want of time: {', '.join(left)}"
+            full = len(self.measured) >= (self.caps.candidates or sys.maxsize)
+            why = "because of --candidates" if full else "for want of time"
+            note += f"; not measured, {why}: {', '.join(left)}"
         seconds = self.clock.spent - began
         self.progress.stage_finished("candidates", cached=False, seconds=seconds, note=note)
         return outcomes, left
@@ -291,15 +293,15 @@ class _Command:
         most = self.caps.epochs_of(candidate)
         epoch = epoch_seconds(self._step(candidate), batch, data)
         costs = timing.Costs(epoch, epoch, self._end(winner))
+        if self.clock.left > costs.finish + epoch:
+            qat = step_seconds(self.networks[candidate], data, batch, qat=True)
+            costs = replace(costs, qat_epoch=epoch_seconds(qat, batch, data))
         if timing.plan_epochs(self.clock.left, costs, most).train < min(most, timing.FEW_EPOCHS):
             self.draft.lean()
             self.progress.message(
                 f"the time is short: only the int8 {self.draft.pipeline().deployed_format} file "
                 "is made of the student, and no quality stage"
             )
-            costs = timing.Costs(epoch, epoch, self._end(winner))
-        if self.clock.left > costs.finish + epoch:
-            qat = step_seconds(self.networks[candidate], data, batch, qat=True)
-            costs = timing.Costs(epoch, epoch_seconds(qat, batch, data), costs.finish)
+            costs = replace(costs, finish=self._end(winner))
         training = Training(self.draft, self.clock, self.progress)
         return training.make(candidate, costs, batch, self.caps)
