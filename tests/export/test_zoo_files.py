@@ -36,6 +36,7 @@ NETWORKS = [
     "mobilenet_v1",
     "mobilenet_v2",
     "shufflenet_v2",
+    "efficientnet_lite0",
 ]
 
 
