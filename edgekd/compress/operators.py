@@ -44,7 +44,6 @@ RULES: dict[Any, Rule] = {
     aten.relu6.default: Rule("compute"),
     aten.hardtanh.default: Rule("compute"),
     aten.clamp.default: Rule("compute"),
-    aten.hardswish.default: Rule("compute"),
     aten.leaky_relu.default: Rule("compute"),
     aten.max_pool2d.default: Rule("shared"),
     aten.avg_pool2d.default: Rule("shared"),

@@ -110,7 +110,7 @@ class EdgeQuantizer(Quantizer):
                 model.graph.erase_node(node)
             elif node.target in operators.FUNCTIONAL:
                 node.target = operators.FUNCTIONAL[node.target]
-        _unfold_hard_sigmoids(model)
+        _unfold_hard_functions(model)
         _scalars_to_tensors(model)
         model.graph.lint()
         model.recompile()
@@ -200,19 +200,28 @@ def _between(first: Node, last: Node) -> list[Node]:
     return chain
 
 
-def _unfold_hard_sigmoids(model: GraphModule) -> None:
-    """Writes hard-sigmoid as relu6(x + 3) / 6: neither runtime has it in int8, both have these."""
+def _unfold_hard_functions(model: GraphModule) -> None:
+    """Writes hard-sigmoid as relu6(x + 3) / 6, and hard-swish as x times that.
+
+    ONNX Runtime has neither in int8; LiteRT has hard-swish, but not in XNNPACK, and its own kernel
+    is a step off at one value in a hundred, which a deep network multiplies.
+    """
     aten = torch.ops.aten
     for node in list(model.graph.nodes):
-        if node.target is not aten.hardsigmoid.default:
+        if node.target not in (aten.hardsigmoid.default, aten.hardswish.default):
             continue
+        x = node.args[0]
         with model.graph.inserting_before(node):
-            moved = model.graph.call_function(aten.add.Tensor, (node.args[0], 3.0))
+            moved = model.graph.call_function(aten.add.Tensor, (x, 3.0))
             clamped = model.graph.call_function(aten.hardtanh.default, (moved, 0.0, 6.0))
-            scaled = model.graph.call_function(aten.mul.Tensor, (clamped, 1 / 6))
-        for new in (moved, clamped, scaled):
-            new.meta = dict(node.meta)
-        node.replace_all_uses_with(scaled)
+            last = model.graph.call_function(aten.mul.Tensor, (clamped, 1 / 6))
+            new = [moved, clamped, last]
+            if node.target is aten.hardswish.default:
+                last = model.graph.call_function(aten.mul.Tensor, (x, last))
+                new.append(last)
+        for part in new:
+            part.meta = dict(node.meta)
+        node.replace_all_uses_with(last)
         model.graph.erase_node(node)
 
 

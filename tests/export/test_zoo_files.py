@@ -35,6 +35,7 @@ NETWORKS = [
     "kws_dscnn",
     "mobilenet_v1",
     "mobilenet_v2",
+    "mobilenet_v3_small",
     "shufflenet_v2",
     "efficientnet_lite0",
 ]
