@@ -22,6 +22,7 @@ from benchmarks.common import (
     mean_percent,
     of,
     options,
+    percent,
     points,
     started,
     tests,
@@ -73,7 +74,11 @@ def main() -> None:
 
 
 def figures_of(summary: Summary) -> dict[str, Any]:
-    """Accuracies, sizes and seconds, by seed; the seconds of a seed include those of the data."""
+    """Accuracies, sizes and seconds, by seed; the seconds of a seed include those of the data.
+
+    Where seeds hardly differ, the interval over seeds says little; Wilson's of the samples stands
+    beside it.
+    """
     teacher, student = tests(summary, TEACHER), tests(summary, STUDENT)
     seconds: dict[str, float] = {}
     for stage in summary.stages:
@@ -83,6 +88,9 @@ def figures_of(summary: Summary) -> dict[str, Any]:
     return {
         "teacher_test": interval(teacher),
         "student_test": interval(student),
+        "student_by_samples": min(
+            [m.accuracy.low, m.accuracy.high] for m in of(summary, STUDENT) if m.accuracy
+        ),
         "student_minus_teacher": interval(differences(student, teacher)),
         "student_bytes": [m.bytes for m in of(summary, STUDENT)],
         "student_parameters": of(summary, STUDENT)[0].parameters,
@@ -100,7 +108,8 @@ def rows(f: dict[str, Any]) -> list[Row]:
         Row(f"teacher, mean test accuracy (n = {n})", mean_percent(f["teacher_test"])),
         Row(
             f"int8 DS-CNN student in LiteRT ({f['student_parameters']:,} parameters)",
-            mean_percent(f["student_test"]),
+            f"{mean_percent(f['student_test'])}; of the worst seed, by samples, "
+            f"[{percent(f['student_by_samples'][0])}, {percent(f['student_by_samples'][1])}]",
             "≥ 97 %",
             f["student_test"]["mean"] >= 0.97,
         ),
