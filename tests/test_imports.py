@@ -102,3 +102,9 @@ def test_heavy_libraries_come_late(code: str):
 def test_every_file_belongs_to_a_layer():
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES}
     assert parts - {"agent"} <= set().union(*LAYERS)
+
+
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """pytest imports them by their name alone, and stops at the second of one name."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)
