@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd.errors import DataError
 from edgekd.store import digest, write_json
 
 JUST_NOW = 2 * 10**9
@@ -82,3 +83,21 @@ def _read(note: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def files_fingerprint(places: Sequence[Path], name: str = "") -> str:
+    """SHA-256 of a name and the content of files, hexadecimal.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    found = hashlib.sha256(name.encode())
+    for place in places:
+        if not place.is_file():
+            raise DataError(
+                "There is no such file.",
+                where=str(place),
+                fix="give data.path; a relative path starts at the pipeline file's folder",
+            )
+        found.update(file_fingerprint(place).encode())
+    return found.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from edgekd.config.data import SeriesData
 from edgekd.data import series_arrays, vibration
 from edgekd.data.assemble import assemble
-from edgekd.data.cache import file_fingerprint
+from edgekd.data.cache import files_fingerprint
 from edgekd.data.dataset import Dataset, Split
 from edgekd.data.series_parts import PARTS, parts_of_steps, runs_of
 from edgekd.data.series_signal import Signal, channel_values, cut, series_spec, starts_of
@@ -47,18 +46,8 @@ def source_fingerprint(settings: SeriesData, base: Path) -> str:
     """
     if settings.path is None:
         return vibration.source_fingerprint()
-    digest = hashlib.sha256()
-    for path in (settings.path, settings.test_file):
-        if path is not None:
-            place = settings.location(base, path)
-            if not place.is_file():
-                raise DataError(
-                    "There is no such file.",
-                    where=str(place),
-                    fix="give data.path; a relative path starts at the pipeline file's folder",
-                )
-            digest.update(file_fingerprint(place).encode())
-    return digest.hexdigest()
+    named = [path for path in (settings.path, settings.test_file) if path is not None]
+    return files_fingerprint([settings.location(base, path) for path in named])
 
 
 def _check_every_class(train: NDArray[Any], labels: tuple[str, ...], where: str) -> None:

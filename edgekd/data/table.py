@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgekd.config.data import TableData
 from edgekd.data.assemble import assemble
-from edgekd.data.cache import file_fingerprint
+from edgekd.data.cache import files_fingerprint
 from edgekd.data.dataset import Dataset, Split
 from edgekd.data.splits import split_off, take_groups
 from edgekd.data.table_columns import columns_spec, encode, kinds
@@ -60,18 +59,9 @@ def source_fingerprint(settings: TableData, base: Path) -> str:
     Raises:
         DataError: there is no such file.
     """
-    digest = hashlib.sha256((settings.sklearn or "").encode())
-    for path in (settings.path, settings.test_file):
-        if path is not None:
-            place = settings.location(base, path)
-            if not place.is_file():
-                raise DataError(
-                    "There is no such file.",
-                    where=str(place),
-                    fix="give data.path; a relative path starts at the pipeline file's folder",
-                )
-            digest.update(file_fingerprint(place).encode())
-    return digest.hexdigest()
+    named = [path for path in (settings.path, settings.test_file) if path is not None]
+    places = [settings.location(base, path) for path in named]
+    return files_fingerprint(places, settings.sklearn or "")
 
 
 def _tables(settings: TableData, base: Path) -> dict[str, Table]:
