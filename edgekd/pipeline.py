@@ -18,8 +18,9 @@ from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError, StageError
 from edgekd.plan import ORDER, Node, make_plan
 from edgekd.progress import SILENT, Progress
-from edgekd.results import Accuracy, StageFigures, Summary
+from edgekd.results import Accuracy, ModelFigures, StageFigures, Summary, TeacherFigures
 from edgekd.stages.base import Job, Made
+from edgekd.stages.check import no_better
 from edgekd.stages.report import REPORT, write_report
 from edgekd.stages.task_check import check_task
 from edgekd.stages.teacher import check_gate
@@ -98,7 +99,11 @@ def run(
         cached = manifest is not None
         manifest = manifest or _make(node, store, base, progress)
         manifests[node.name] = manifest
-        stages.append(_stage_figures(node, manifest, cached, store))
+        figures = _stage_figures(node, manifest, cached, store)
+        for text in _no_better(node, manifests):
+            figures.warnings.append(text)
+            progress.message(f"warning: {text}")
+        stages.append(figures)
         progress.stage_finished(
             node.name, cached=cached, seconds=manifest["seconds"], note=manifest["note"]
         )
@@ -238,7 +243,21 @@ def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
         "parity": [figures.model_dump(mode="json") for figures in made.parity],
         "bench": [figures.model_dump(mode="json") for figures in made.bench],
         "quality": [figures.model_dump(mode="json") for figures in made.quality],
+        "teachers": [figures.model_dump(mode="json") for figures in made.teachers],
     }
+
+
+def _no_better(node: Node, manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The warning, once the student is distilled, that its teacher has nothing to teach it."""
+    check = node.name.replace("distill", "check")
+    if node.stage != "distill" or check not in manifests:
+        return []
+    scores = [TeacherFigures.model_validate(raw) for raw in manifests[check]["teachers"]]
+    known = [figures.validation for figures in scores if figures.validation is not None]
+    best = max(known, key=lambda score: score.value, default=None)
+    student = ModelFigures.model_validate(manifests[node.name]["models"][-1]).validation
+    text = no_better(best, student)
+    return [text] if text else []
 
 
 def _stage_figures(
@@ -250,7 +269,7 @@ def _stage_figures(
         cached=cached,
         seconds=manifest["seconds"],
         folder=store.path(node.stage, node.key).name,
-        warnings=manifest["warnings"],
+        warnings=list(manifest["warnings"]),
     )
 
 

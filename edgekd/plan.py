@@ -15,6 +15,7 @@ from edgekd.config.stages import ModelSettings
 from edgekd.errors import ConfigError
 from edgekd.keys import code_key
 from edgekd.stages.bench import BenchStage
+from edgekd.stages.check import CheckStage
 from edgekd.stages.data import DataStage
 from edgekd.stages.distill import DistillStage
 from edgekd.stages.export import ExportStage
@@ -30,6 +31,7 @@ ORDER = (
     "data",
     "teacher",
     "softlabels",
+    "check",
     "distill",
     "finetune",
     "prune",
@@ -40,6 +42,8 @@ ORDER = (
     "bench",
 )
 """All stages, in the order in which they run."""
+MODULES = {"export-teacher": "export"}
+"""Modules of `edgekd.stages` that are not called as the stage is."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Node:
     @property
     def module(self) -> str:
         """The module of `edgekd.stages` that does it."""
-        return self.stage.partition("-")[0]
+        return MODULES.get(self.stage, self.stage)
 
     @cached_property
     def key(self) -> str:
@@ -158,14 +162,27 @@ class _Branch:
         return self.add("teacher", settings, {}, **outside)
 
     def soft_labels_wanted(self) -> bool:
-        methods = [self.pipeline.distill.method]
-        if self.pipeline.finetune is not None and self.pipeline.finetune.method is not None:
-            methods.append(self.pipeline.finetune.method)
-        return any(_needs_teacher(method) for method in methods)
+        return any(_needs_teacher(method) for method in self.methods())
+
+    def methods(self) -> list[Method]:
+        """Those that the pipeline names."""
+        finetune = self.pipeline.finetune
+        own = [finetune.method] if finetune is not None and finetune.method is not None else []
+        return [self.pipeline.distill.method, *own]
 
     def soft_labels(self, teacher: Node) -> Node:
         settings = SoftLabelsStage(augment=self.pipeline.data.augment)
-        return self.add("softlabels", settings, {"teacher": teacher})
+        soft = self.add("softlabels", settings, {"teacher": teacher})
+        self.add("check", self.check(), {"teacher": teacher, "softlabels": soft})
+        return soft
+
+    def check(self) -> CheckStage:
+        """The check, at the temperature of the method that learns from the teacher."""
+        method = next(m for m in self.methods() if _needs_teacher(m))
+        return CheckStage(
+            temperature=getattr(method, "temperature", 1.0),
+            standardize=getattr(method, "standardize", False),
+        )
 
     def refine(self, stage: str, settings: Settings, student: Node, soft: dict[str, Node]) -> Node:
         """A stage that takes the student and gives it back changed."""

@@ -241,6 +241,34 @@ class ShiftFigures(Figures):
         return f"{number} {unit}".replace("-", "−")
 
 
+class TeacherFigures(Figures):
+    """What a teacher is worth as a teacher: how good it is, and what its soft targets say."""
+
+    stage: str
+    """Whose answers they are: "teacher"."""
+    seed: int
+    """The seed of its run."""
+    validation: Accuracy | None = None
+    """The headline score on the validation set."""
+    ece: float | None = None
+    """Of a classifier: expected calibration error on validation, 15 bins of equal width."""
+    ece_by_chance: float | None = None
+    """What a perfectly calibrated teacher stays below 19 times of 20 with so many samples."""
+    confidence: float | None = None
+    """Mean probability of the answer on validation; above the accuracy, it is overconfident."""
+    temperature: float | None = None
+    """At which the soft targets were looked at: the method's."""
+    entropy: float | None = None
+    """Mean entropy of the soft targets of the training samples, as a share of the largest: 0 says
+    no more than a label, 1 nothing at all."""
+    outside: float | None = None
+    """Mean probability outside the top class of the soft targets."""
+    wrong: float | None = None
+    """Share of training samples whose top class is not their label."""
+    n: int = 0
+    """Training samples."""
+
+
 class QualityFigures(Figures):
     """One deployed file beyond its accuracy: calibration, and robustness to shifts."""
 
@@ -357,5 +385,7 @@ class Summary(Figures):
     """Verdicts."""
     quality: list[QualityFigures] = []
     """Calibration and robustness of the deployed files."""
+    teachers: list[TeacherFigures] = []
+    """What the teachers are worth as teachers."""
     over_seeds: list[SeedFigures] = []
     """Means, where the run has several seeds."""

@@ -21,6 +21,7 @@ from edgekd.results import (
     SeedFigures,
     StageFigures,
     Summary,
+    TeacherFigures,
 )
 from edgekd.statistics import mean_interval
 from edgekd.tasks.names import is_share, title
@@ -46,6 +47,7 @@ def gather(
     parity: list[ParityFigures] = []
     bench: list[BenchFigures] = []
     quality: list[QualityFigures] = []
+    teachers: list[TeacherFigures] = []
     for stage in stages:
         manifest = manifests[stage.name]
         for raw in manifest["models"]:
@@ -55,6 +57,7 @@ def gather(
         parity += [ParityFigures.model_validate(raw) for raw in manifest["parity"]]
         bench += [BenchFigures.model_validate(raw) for raw in manifest["bench"]]
         quality += [QualityFigures.model_validate(raw) for raw in manifest.get("quality", ())]
+        teachers += [TeacherFigures.model_validate(raw) for raw in manifest.get("teachers", ())]
     _fill_accuracy(models, bench)
     return Summary(
         pipeline=pipeline.name,
@@ -70,6 +73,7 @@ def gather(
         bench=bench,
         budget=budget(pipeline, models, bench),
         quality=quality,
+        teachers=teachers,
         over_seeds=over_seeds(models, bench, quality) if len(pipeline.run_seeds) > 1 else [],
     )
 

@@ -26,6 +26,7 @@ TITLES = {
     "finetune": "Fine-tuned",
     "prune": "Pruned",
     "quantize": "Quantized",
+    "check": "Teacher check",
 }
 RUNTIMES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "litert": "LiteRT"}
 FORMATS = {"torch": "PyTorch", "onnx": "ONNX", "tflite": "TFLite"}

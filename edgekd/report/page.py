@@ -91,6 +91,7 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
             if matrix is not None
         },
         "lost": lost,
+        "teachers": [row for row in summary.teachers if row.seed == summary.seed],
         "metric": metric,
         "metric_title": names.title(metric),
         "metrics": metric_table(summary),

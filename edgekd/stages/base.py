@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from edgekd.config.base import Settings
 from edgekd.progress import Progress
-from edgekd.results import BenchFigures, ModelFigures, ParityFigures, QualityFigures
+from edgekd.results import BenchFigures, ModelFigures, ParityFigures, QualityFigures, TeacherFigures
 
 S = TypeVar("S", bound=Settings)
 
@@ -44,6 +44,7 @@ class Made:
     parity: list[ParityFigures] = field(default_factory=list)
     bench: list[BenchFigures] = field(default_factory=list)
     quality: list[QualityFigures] = field(default_factory=list)
+    teachers: list[TeacherFigures] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 

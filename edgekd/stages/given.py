@@ -39,10 +39,12 @@ def with_weights(
     """
     from edgekd.models.saved import DESCRIPTION, load, load_weights
 
+    warnings: list[str] = []
     if not trained and (path / DESCRIPTION).is_file():
         saved = load(path, base)
+        warnings = _compare(saved.spec, data, path)
         if saved.settings == settings:
-            return saved.model, _compare(saved.spec, data, path)
+            return saved.model, warnings
     fresh = load_weights(model, path)
     named = ", ".join(fresh[:8]) + (f" and {len(fresh) - 8} more" if len(fresh) > 8 else "")
     if fresh and not trained:
@@ -52,7 +54,7 @@ def with_weights(
             fix="give all weights of this very network and these classes, or train it "
             "(teacher.train)",
         )
-    return model, [f"These tensors of the teacher start fresh: {named}."] if fresh else []
+    return model, warnings + ([f"Tensors of the teacher start fresh: {named}."] if fresh else [])
 
 
 def _compare(spec: ModelSpec, data: Dataset, path: Path) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from edgekd.data.dataset import Dataset, Split
 
-TEST_LOGITS = "test_logits.npy"
+TEST_LOGITS, VALIDATION_LOGITS = "test_logits.npy", "validation_logits.npy"
 WEIGHTS = "model.safetensors"
 
 
@@ -86,7 +86,7 @@ def judge(
     parameters: int,
     macs: int,
 ) -> ModelFigures:
-    """Scores of a torch network on validation and test; keeps the test logits for the report."""
+    """Scores of a torch network on validation and test; keeps its logits of both."""
     import numpy as np
 
     from edgekd.tasks import metrics
@@ -96,6 +96,7 @@ def judge(
     test = predict_logits(model, data.test, data.spec)
     validation = predict_logits(model, data.validation, data.spec)
     np.save(job.out / TEST_LOGITS, test.numpy(), allow_pickle=False)
+    np.save(job.out / VALIDATION_LOGITS, validation.numpy(), allow_pickle=False)
     found, every = metrics.judge(spec, test.numpy(), data.test.y, runtime="torch", split="test")
     return ModelFigures(
         stage=job.node.partition("@")[0],

@@ -46,7 +46,7 @@ def the_file(folder: Path, summary: Summary, stage: str, form: str, precision: s
 def test_every_stage_ran_once(summary):
     names = [stage.name for stage in summary.stages]
     assert names == [
-        "data", "teacher", "softlabels", "distill", "prune", "quantize",
+        "data", "teacher", "softlabels", "check", "distill", "prune", "quantize",
         "export-teacher", "export", "quality", "bench",
     ]  # fmt: skip
     assert not any(stage.cached for stage in summary.stages)

@@ -23,6 +23,7 @@ from edgekd.results import (
     ShiftFigures,
     StageFigures,
     Summary,
+    TeacherFigures,
 )
 from edgekd.statistics import wilson_interval
 from edgekd.train.history import EpochRecord
@@ -192,6 +193,7 @@ STAGES = [
     ("data", "5b0c9d1e7f22", True, 0.3, []),
     ("teacher", "0f3a9c1b2d4e", True, 68.4, []),
     ("softlabels", "a81c55d0be17", True, 2.2, []),
+    ("check", "6c1d0a9be2f4", True, 0.2, []),
     ("distill", "c2d4e6f80a1b", False, 24.9, []),
     ("prune", "91b7d3f5a7c9", False, 11.8, ["the last block keeps 8 channels: it cannot be less"]),
     ("quantize", "3e5a7c9b1d2f", False, 31.5, []),
@@ -254,6 +256,21 @@ def example_summary() -> Summary:
         ],
         bench=[bench(*key) for key in P50],
         quality=quality(),
+        teachers=[
+            TeacherFigures(
+                stage="teacher",
+                seed=0,
+                validation=accuracy(285, VALIDATION, "torch", "validation"),
+                ece=0.011,
+                ece_by_chance=0.019,
+                confidence=0.981,
+                temperature=4.0,
+                entropy=0.412,
+                outside=0.231,
+                wrong=0.002,
+                n=1149,
+            )
+        ],
         budget=[
             BudgetFigures(name="size", limit=40_000, value=19_248, unit="bytes", ok=True),
             BudgetFigures(name="accuracy", limit=0.97, value=355 / 360, unit="fraction", ok=True),

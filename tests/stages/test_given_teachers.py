@@ -100,7 +100,7 @@ def test_a_copy_of_the_teacher_is_pruned_and_keeps_its_weights(root):
     }
     result = run(root, more, "prune", "copy")
     stages = [stage.name for stage in result.summary.stages]
-    assert stages == ["data", "teacher", "softlabels", "prune"]
+    assert stages == ["data", "teacher", "softlabels", "check", "prune"]
     (given, pruned) = result.summary.models
     assert pruned.parameters <= 0.5 * given.parameters
     assert details(result.summary, result.folder).networks["student"] == "a copy of it"

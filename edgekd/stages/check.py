@@ -1,0 +1,105 @@
+"""Check: what the teacher is worth as a teacher, before anything is learned from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekd.config.base import Settings
+from edgekd.results import Accuracy, ModelFigures, TeacherFigures
+from edgekd.stages.base import Job, Made
+from edgekd.stages.networks import VALIDATION_LOGITS
+from edgekd.store import MANIFEST, read_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHUNK = 4096
+"""Samples that are looked at together."""
+CLASSIFIERS = ("classification", "binary")
+
+
+class CheckStage(Settings):
+    """What the stage may know."""
+
+    temperature: float
+    """At which the soft targets are looked at."""
+    standardize: bool = False
+    """Whether the method standardizes logits first."""
+
+
+def run(job: Job[CheckStage]) -> Made:
+    """Looks at the teacher's answers on validation and at its soft targets."""
+    import numpy as np
+
+    from edgekd.data.dataset import load
+    from edgekd.distill.softlabels import LOGITS
+    from edgekd.quality import teacher
+
+    data = load(job.inputs["data"])
+    figures = TeacherFigures(
+        stage="teacher",
+        seed=job.seed,
+        validation=_validation(job.inputs["teacher"]),
+        n=len(data.train),
+    )
+    if data.task not in CLASSIFIERS:
+        return Made(note=_note(figures), teachers=[figures])
+    logits = np.load(job.inputs["teacher"] / VALIDATION_LOGITS, allow_pickle=False)
+    figures = teacher.with_calibration(figures, logits, data.validation.y, job.seed)
+    cached = np.load(job.inputs["softlabels"] / LOGITS, mmap_mode="r", allow_pickle=False)
+    settings = job.settings
+    found = teacher.soft_targets(
+        _chunks(cached[0], data.train.y), settings.temperature, settings.standardize
+    )
+    figures = figures.model_copy(update={"temperature": settings.temperature, **vars(found)})
+    warnings = teacher.warn(figures, data.validation.y, data.classes)
+    for text in warnings:
+        job.progress.message(f"warning: {text}")
+    return Made(note=_note(figures), teachers=[figures], warnings=warnings)
+
+
+def _validation(folder: Path) -> Accuracy | None:
+    """The score that the teacher's own stage found."""
+    models = [ModelFigures.model_validate(raw) for raw in read_json(folder / MANIFEST)["models"]]
+    return models[0].validation if models else None
+
+
+def _chunks(logits: NDArray[Any], y: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    import numpy as np
+
+    for start in range(0, len(y), CHUNK):
+        part = slice(start, start + CHUNK)
+        yield np.asarray(logits[part]), np.asarray(y[part])
+
+
+def _note(figures: TeacherFigures) -> str:
+    """The check in a few words."""
+    from edgekd.tasks.names import shown, title
+
+    parts = []
+    if figures.validation is not None:
+        score = figures.validation
+        parts.append(f"{title(score.metric)} {shown(score.value, score.metric)}")
+    if figures.ece is not None:
+        parts.append(f"calibration error {figures.ece:.1%}")
+    if figures.outside is not None:
+        parts.append(
+            f"at T {figures.temperature:g} {figures.outside:.1%} outside the top class, "
+            f"{figures.wrong:.1%} of training samples wrong"
+        )
+    return ", ".join(parts) or "no answers on validation to judge"
+
+
+def no_better(teacher: Accuracy | None, student: Accuracy | None) -> str | None:
+    """The warning where the student is as good as the teacher on validation already."""
+    from edgekd.tasks.names import shown
+
+    if teacher is None or student is None or student.value < teacher.value:
+        return None
+    scores = [shown(score.value, score.metric) for score in (teacher, student)]
+    return (
+        f"The teacher is no better than the student: {scores[0]} and {scores[1]} on validation. "
+        "There is little to learn from it; train it longer or take a larger one."
+    )
