@@ -90,9 +90,12 @@ def make_plan(pipeline: Pipeline, base: Path) -> list[Node]:
     Raises:
         EdgekdError: a file that the pipeline names cannot be read.
     """
-    from edgekd.data.sources import source_fingerprint
+    from edgekd.data.sources import source_fingerprint, source_module
 
-    source = {"fingerprint": source_fingerprint(pipeline.data, base)}
+    source = {
+        "fingerprint": source_fingerprint(pipeline.data, base),
+        "reader": code_key(source_module(pipeline.data)),
+    }
     data = Node("data", "data", 0, DataStage(data=pipeline.data), {}, source)
     nodes = [data]
     for seed in pipeline.run_seeds:

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from edgekd.config.data import DataSettings
-from edgekd.data import (
-    digits,
-    folders,
-    huggingface,
-    npz,
-    own_function,
-    series,
-    table,
-    torchvision_sets,
-)
 from edgekd.data.check_augment import check_augment
 from edgekd.data.dataset import Dataset
 
-SOURCES: dict[str, Any] = {
-    "digits": digits,
-    "npz": npz,
-    "image_folder": folders,
-    "audio_folder": folders,
-    "table": table,
-    "series": series,
-    "huggingface": huggingface,
-    "torchvision": torchvision_sets,
-    "python": own_function,
+SOURCES = {
+    "digits": "digits",
+    "npz": "npz",
+    "image_folder": "folders",
+    "audio_folder": "folders",
+    "table": "table",
+    "series": "series",
+    "huggingface": "huggingface",
+    "torchvision": "torchvision_sets",
+    "python": "own_function",
 }
-"""`data.source` and the module that reads it: each has `load` and `source_fingerprint`, which take
-the settings and the folder that relative paths start at.
+"""`data.source` and the module of `edgekd.data` that reads it: each has `load` and
+`source_fingerprint`, which take the settings and the folder that relative paths start at. They are
+imported by name, so that the code of one source is in no other source's key.
 """
+
+
+def source_module(settings: DataSettings) -> str:
+    """The name of the module that reads the data."""
+    return f"edgekd.data.{SOURCES[settings.source]}"
 
 
 def load_source(settings: DataSettings, base: Path) -> Dataset:
@@ -41,7 +38,8 @@ def load_source(settings: DataSettings, base: Path) -> Dataset:
     Raises:
         DataError: the data cannot be used, or `augment` does not suit it.
     """
-    dataset: Dataset = SOURCES[settings.source].load(settings, base)
+    reader: Any = import_module(source_module(settings))
+    dataset: Dataset = reader.load(settings, base)
     check_augment(settings.augment, dataset.spec)
     return dataset
 
@@ -52,4 +50,5 @@ def source_fingerprint(settings: DataSettings, base: Path) -> str:
     Raises:
         DataError: the file is missing.
     """
-    return str(SOURCES[settings.source].source_fingerprint(settings, base))
+    reader: Any = import_module(source_module(settings))
+    return str(reader.source_fingerprint(settings, base))

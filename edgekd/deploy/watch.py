@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from edgekd.progress import Progress
+from edgekd.progress import Epoch, Progress, Relay
 
 
 class OutOfTime(Exception):
@@ -40,7 +40,7 @@ class Clock:
         return self.bound - self.spent
 
 
-class Watched(Progress):
+class Watched(Relay):
     """Passes everything on, tells each stage once, and looks at the clock after each epoch.
 
     Args:
@@ -49,7 +49,8 @@ class Watched(Progress):
     """
 
     def __init__(self, inner: Progress, clock: Clock) -> None:
-        self.inner, self.clock = inner, clock
+        super().__init__(inner)
+        self.clock = clock
         self.reserve: float | None = None
         """Seconds that have to be left when the training ends; None does not watch."""
         self.stage = ""
@@ -61,7 +62,7 @@ class Watched(Progress):
         """Tells which stages are to come; those that were told are left out."""
         self.inner.run_started(name, [stage for stage in stages if stage not in self._told])
 
-    def run_started(self, name: str, stages: list[str]) -> None:
+    def run_started(self, name: str, stages: Sequence[str]) -> None:
         """Each part of the command is a run: only the outline is shown."""
 
     def stage_started(self, stage: str) -> None:
@@ -76,25 +77,9 @@ class Watched(Progress):
         self._told.add(stage)
         self.inner.stage_finished(stage, cached=cached, seconds=seconds, note=note)
 
-    def epoch(
-        self,
-        epoch: int,
-        epochs: int,
-        *,
-        loss: float,
-        accuracy: float,
-        seconds: float,
-        metric: str = "accuracy",
-    ) -> None:
-        self.inner.epoch(
-            epoch, epochs, loss=loss, accuracy=accuracy, seconds=seconds, metric=metric
-        )
+    def epoch(self, epoch: Epoch) -> None:
+        super().epoch(epoch)
         took, self._last = self.clock.spent - self._last, self.clock.spent
-        if self.reserve is not None and epoch < epochs and self.clock.left - took < self.reserve:
-            raise OutOfTime(self.stage, epoch)
-
-    def step(self, done: int, total: int, what: str) -> None:
-        self.inner.step(done, total, what)
-
-    def message(self, text: str) -> None:
-        self.inner.message(text)
+        more = epoch.number < epoch.total
+        if self.reserve is not None and more and self.clock.left - took < self.reserve:
+            raise OutOfTime(self.stage, epoch.number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,7 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from edgekd.progress import Progress
+from edgekd.progress import Epoch, Progress
 from edgekd.report import units
 from edgekd.tasks import names
 
@@ -59,7 +59,7 @@ class LiveProgress(Progress):
     def __exit__(self, *error: object) -> None:
         self._live.stop()
 
-    def run_started(self, name: str, stages: list[str]) -> None:
+    def run_started(self, name: str, stages: Sequence[str]) -> None:
         self._pending = list(stages)
         self._width = min(24, max([10, *map(len, stages)]))
         self._console.print(Text(name, style="bold"))
@@ -82,20 +82,11 @@ class LiveProgress(Progress):
         line.add_row(Text(sign, style), Text(stage), Text(spent, "dim"), Text(note))
         self._console.print(line)
 
-    def epoch(
-        self,
-        epoch: int,
-        epochs: int,
-        *,
-        loss: float,
-        accuracy: float,
-        seconds: float,
-        metric: str = "accuracy",
-    ) -> None:
-        self._advance(epoch, epochs, "epochs")
+    def epoch(self, epoch: Epoch) -> None:
+        self._advance(epoch.number, epoch.total, "epochs")
         if self._work is not None:
-            score = f"{names.title(metric)} {units.score(accuracy, metric)}"
-            self._work.figures = f"loss {units.significant(loss)}  {score}"
+            score = f"{names.title(epoch.metric)} {units.score(epoch.score, epoch.metric)}"
+            self._work.figures = f"loss {units.significant(epoch.loss)}  {score}"
 
     def step(self, done: int, total: int, what: str) -> None:
         self._advance(done, total, what)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from edgekd.progress import Progress
+from edgekd.progress import Epoch, Progress
 from edgekd.report import figures, units
 from edgekd.results import Summary
 from edgekd.tasks import names
@@ -35,7 +35,7 @@ class PlainProgress(Progress):
         self._clock = clock
         self._last = clock()
 
-    def run_started(self, name: str, stages: list[str]) -> None:
+    def run_started(self, name: str, stages: Sequence[str]) -> None:
         self._print(f"{name}: {', '.join(stages)}")
 
     def stage_started(self, stage: str) -> None:
@@ -46,20 +46,11 @@ class PlainProgress(Progress):
         how = "found finished" if cached else f"done in {units.duration(seconds)}"
         self._print(f"{stage} {how}{': ' if note else ''}{note}")
 
-    def epoch(
-        self,
-        epoch: int,
-        epochs: int,
-        *,
-        loss: float,
-        accuracy: float,
-        seconds: float,
-        metric: str = "accuracy",
-    ) -> None:
+    def epoch(self, epoch: Epoch) -> None:
         if self._due():
-            loss_text = units.significant(loss)
-            score = f"{names.title(metric)} {units.score(accuracy, metric)}"
-            self._print(f"  epoch {epoch}/{epochs}  loss {loss_text}  {score}")
+            loss = units.significant(epoch.loss)
+            score = f"{names.title(epoch.metric)} {units.score(epoch.score, epoch.metric)}"
+            self._print(f"  epoch {epoch.number}/{epoch.total}  loss {loss}  {score}")
 
     def step(self, done: int, total: int, what: str) -> None:
         if self._due():

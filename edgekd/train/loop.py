@@ -19,7 +19,7 @@ from edgekd.config.data import Augment
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
 from edgekd.errors import StageError
-from edgekd.progress import SILENT, Progress
+from edgekd.progress import SILENT, Epoch, Progress
 from edgekd.spec import HEADLINE, Inputs, Task
 from edgekd.store import digest
 from edgekd.tasks.losses import headline, label_loss
@@ -117,14 +117,8 @@ def fit(
         if checkpoint is not None:
             checkpoints.write(checkpoint, training.state(fingerprint))
         last = training.records[-1]
-        progress.epoch(
-            epoch + 1,
-            settings.epochs,
-            loss=loss,
-            accuracy=last.validation_accuracy,
-            seconds=last.seconds,
-            metric=HEADLINE[task],
-        )
+        score = last.validation_accuracy
+        progress.epoch(Epoch(epoch + 1, settings.epochs, loss, score, last.seconds, HEADLINE[task]))
     model.load_state_dict(training.best)
     model.eval()
     return History(tuple(training.records), training.best_epoch)

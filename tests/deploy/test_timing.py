@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ from edgekd.deploy.timing import (
     plan_epochs,
 )
 from edgekd.deploy.watch import Clock, OutOfTime, Watched
-from edgekd.progress import Progress
+from edgekd.progress import Epoch, Progress
 from edgekd.propose.candidates import COPY, Candidate
 
 seconds = st.floats(0.01, 500)
@@ -104,7 +106,7 @@ class Told(Progress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def run_started(self, name: str, stages: list[str]) -> None:
+    def run_started(self, name: str, stages: Sequence[str]) -> None:
         self.lines.append(f"{name}: {stages}")
 
     def stage_finished(self, stage: str, *, cached: bool, seconds: float, note: str = "") -> None:
@@ -123,7 +125,7 @@ def test_a_training_is_cut_when_another_epoch_would_not_end_in_time():
 
     def epoch(number: int, at: float) -> None:
         now[0] = at
-        progress.epoch(number, 50, loss=0.0, accuracy=0.0, seconds=0.0)
+        progress.epoch(Epoch(number, 50, 0.0, 0.0, 0.0))
 
     epoch(1, 20)
     epoch(2, 40)
@@ -136,9 +138,9 @@ def test_a_training_is_cut_when_another_epoch_would_not_end_in_time():
 def test_the_last_epoch_and_an_unwatched_training_are_never_cut():
     progress, now = watched(10)
     now[0] = 99
-    progress.epoch(1, 2, loss=0.0, accuracy=0.0, seconds=0.0)
+    progress.epoch(Epoch(1, 2, 0.0, 0.0, 0.0))
     progress.reserve = 5
-    progress.epoch(2, 2, loss=0.0, accuracy=0.0, seconds=0.0)
+    progress.epoch(Epoch(2, 2, 0.0, 0.0, 0.0))
 
 
 def test_stages_are_told_once():

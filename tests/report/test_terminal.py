@@ -10,7 +10,7 @@ import pytest
 from report_example import example_summary
 from rich.console import Console
 
-from edgekd.progress import Progress
+from edgekd.progress import Epoch, Progress
 from edgekd.report.live import LiveProgress
 from edgekd.report.terminal import PlainProgress, choose, summary_table
 
@@ -43,7 +43,7 @@ def test_plain_lines():
         progress.stage_started("teacher")
         for epoch in range(1, 21):
             clock.now += 1.0
-            progress.epoch(epoch, 20, loss=1 / epoch, accuracy=0.9, seconds=1.0)
+            progress.epoch(Epoch(epoch, 20, 1 / epoch, 0.9, 1.0))
         progress.message("a [bracket] stays")
         progress.stage_finished("teacher", cached=False, seconds=125, note="98.9 % validation")
     assert out.getvalue().splitlines() == [
@@ -76,8 +76,8 @@ def test_live_view_of_a_working_stage(width):
     progress.stage_finished("data", cached=True, seconds=0.3, note="1,149 [samples]")
     progress.stage_started("teacher")
     clock.now = 20.0
-    progress.epoch(1, 40, loss=2.0, accuracy=0.5, seconds=2.0)
-    progress.epoch(10, 40, loss=0.123, accuracy=0.984, seconds=2.0)
+    progress.epoch(Epoch(1, 40, 2.0, 0.5, 2.0))
+    progress.epoch(Epoch(10, 40, 0.123, 0.984, 2.0))
     with screen.capture() as capture:
         screen.print(progress.render())
     seen = capture.get()
@@ -96,7 +96,7 @@ def test_time_left_leaves_out_what_a_checkpoint_had():
     progress.stage_started("teacher")
     for epoch in range(31, 36):  # goes on from epoch 30
         clock.now += 3.0
-        progress.epoch(epoch, 40, loss=1.0, accuracy=0.5, seconds=3.0)
+        progress.epoch(Epoch(epoch, 40, 1.0, 0.5, 3.0))
     with screen.capture() as capture:
         screen.print(progress.render())
     assert "15 s left" in capture.get()

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
 from edgekd.distill.losses import Labels, labels_objective
 from edgekd.errors import StageError
-from edgekd.progress import Progress
+from edgekd.progress import Epoch, Progress
 from edgekd.spec import InputSpec
 from edgekd.train.ema import Ema
 from edgekd.train.evaluate import accuracy, confusion_matrix, predict_logits
@@ -69,8 +68,8 @@ def test_other_tasks_are_learnt_and_judged_by_their_score(task, metric):
     told: list[tuple[str, float]] = []
 
     class Watch(Progress):
-        def epoch(self, epoch, epochs, *, loss, accuracy, seconds, metric="accuracy") -> None:
-            told.append((metric, accuracy))
+        def epoch(self, epoch: Epoch) -> None:
+            told.append((epoch.metric, epoch.score))
 
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
@@ -192,8 +191,8 @@ def test_a_checkpoint_of_another_training_is_passed_over(tmp_path):
 
 def test_a_training_cut_short_takes_over_the_checkpoint_of_the_long_one(tmp_path):
     class Impatient(Progress):
-        def epoch(self, epoch: int, epochs: int, **_: Any) -> None:
-            if epoch == 3:
+        def epoch(self, epoch: Epoch) -> None:
+            if epoch.number == 3:
                 raise TimeoutError
 
     with pytest.raises(TimeoutError):
