@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.config.base import Settings
+from edgekd.config.data import Augment
 from edgekd.config.methods import LabelsSettings, Method
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.stages import ModelSettings
@@ -155,7 +156,7 @@ class _Branch:
             input=t.input if t.onnx else None,
             train=t.train,
             weights=str(t.weights) if t.weights else None,
-            augment=self.pipeline.data.augment,
+            augment=self.pipeline.data.augment if t.train is not None else Augment(),
         )
         if t.onnx is not None:
             return self.add("teacher", settings, {}, file=weights_fingerprint(self.base / t.onnx))

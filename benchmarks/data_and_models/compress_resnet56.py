@@ -1,10 +1,12 @@
 """`edgekd compress` of a trained ResNet-56 on CIFAR-10 (JPEG): what it reaches in its time.
 
     python -m benchmarks.data_and_models.compress_resnet56 cifar10-jpeg.zip \\
-        --teacher runs/cifar10/teacher-0a1b2c
+        --weights resnet56-4bfd9763.safetensors
 
-The command runs once in its own process, on an empty run folder, as a user starts it; a second
-call of the pipeline file that it wrote must find every stage finished.
+It is a network that others trained (`published_resnet56.py` says where its weights come from), or
+with --teacher one of edgekd's own. The command runs once in its own process, on an empty run
+folder, as a user starts it; a second call of the pipeline file that it wrote must find every stage
+finished.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the .zip of pictures")
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--teacher", type=Path, help="a saved model's folder, or an .onnx file")
-    given.add_argument("--weights", type=Path, help="a .safetensors file of resnet56")
+    given.add_argument("--weights", type=Path, help="what published_resnet56.py wrote")
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--budget", default=BUDGET)
     parser.add_argument(
@@ -47,9 +49,12 @@ def main() -> None:
     start = started()
     runs = arguments.work / "compress"
     shutil.rmtree(runs / NAME, ignore_errors=True)
-    model = [str(arguments.teacher or "resnet56")]
-    if arguments.weights:
-        model += ["--weights", str(arguments.weights)]
+    factory = Path(__file__).with_name("published_resnet56.py")
+    model = (
+        [str(arguments.teacher)]
+        if arguments.teacher
+        else [f"{factory}:resnet56", "--weights", str(arguments.weights)]
+    )
     seconds, code = edgekd(
         "compress", *model, "--data", str(arguments.data), "--budget", arguments.budget,
         "--minutes", str(arguments.minutes), "--name", NAME, "--runs", str(runs),

@@ -19,8 +19,10 @@ class DataStage(Settings):
 
     @field_serializer("data")
     def _wherever_it_lies(self, data: DataSettings) -> dict[str, Any]:
-        """Data in another folder is the same data: its fingerprint is in the key."""
-        return data.model_dump(mode="json", exclude={"root"})
+        """Data in another folder is the same data: its fingerprint is in the key. Nor do variations
+        change it: the stages that train have them in their own keys.
+        """
+        return data.model_dump(mode="json", exclude={"root", "augment"})
 
 
 def run(job: Job[DataStage]) -> Made:

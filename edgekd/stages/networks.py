@@ -34,11 +34,18 @@ def train_network(
     augment: Augment,
     on_epoch: Callable[[int, nn.Module], None] | None = None,
 ) -> None:
-    """Trains `model` with `method`, from the soft labels of the job's inputs if it has them."""
+    """Trains `model` with `method`, from the soft labels of the job's inputs if it has them.
+
+    Raises:
+        StageError: the loss is not finite.
+        DataError: `augment` does not suit the data.
+    """
+    from edgekd.data.check_augment import check_augment
     from edgekd.distill.losses import make_objective
     from edgekd.distill.softlabels import load_soft_labels
     from edgekd.train.loop import fit
 
+    check_augment(augment, data.spec)
     cached = job.inputs.get("softlabels")
     logits = (
         load_soft_labels(cached, data.train, data.fingerprint, augment, job.seed)

@@ -20,13 +20,16 @@ def run(job: Job[SoftLabelsStage]) -> Made:
 
     Raises:
         StageError: the teacher's answers are not finite.
+        DataError: the variations do not suit the data.
     """
+    from edgekd.data.check_augment import check_augment
     from edgekd.data.dataset import load
     from edgekd.distill.softlabels import check_soft_labels, load_soft_labels, make_soft_labels
 
     data = load(job.inputs["data"])
     teacher = finished_teacher(job.inputs["teacher"], job.base).model
     augment = job.settings.augment
+    check_augment(augment, data.spec)
     make_soft_labels(
         teacher, data.train, data.spec, augment, job.seed, data.fingerprint, job.out, job.progress
     )
