@@ -244,6 +244,8 @@ def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
         "bench": [figures.model_dump(mode="json") for figures in made.bench],
         "quality": [figures.model_dump(mode="json") for figures in made.quality],
         "teachers": [figures.model_dump(mode="json") for figures in made.teachers],
+        "retention": [figures.model_dump(mode="json") for figures in made.retention],
+        "gain": [figures.model_dump(mode="json") for figures in made.gain],
     }
 
 

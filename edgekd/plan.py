@@ -17,6 +17,7 @@ from edgekd.errors import ConfigError
 from edgekd.keys import code_key
 from edgekd.stages.bench import BenchStage
 from edgekd.stages.check import CheckStage
+from edgekd.stages.compare import CompareStage
 from edgekd.stages.data import DataStage
 from edgekd.stages.distill import DistillStage
 from edgekd.stages.export import ExportStage
@@ -37,6 +38,11 @@ ORDER = (
     "finetune",
     "prune",
     "quantize",
+    "control-distill",
+    "control-finetune",
+    "control-prune",
+    "control-quantize",
+    "compare",
     "export-teacher",
     "export",
     "quality",
@@ -45,6 +51,8 @@ ORDER = (
 """All stages, in the order in which they run."""
 MODULES = {"export-teacher": "export"}
 """Modules of `edgekd.stages` that are not called as the stage is."""
+CONTROL = "control-"
+"""Before the stages of the control arm: the same work without the teacher."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ class Node:
     @property
     def module(self) -> str:
         """The module of `edgekd.stages` that does it."""
-        return MODULES.get(self.stage, self.stage)
+        stage = self.stage.removeprefix(CONTROL)
+        return MODULES.get(stage, stage)
 
     @cached_property
     def key(self) -> str:
@@ -119,34 +128,47 @@ class _Branch:
 
     def nodes(self) -> list[Node]:
         p = self.pipeline
-        augment, method = p.data.augment, p.distill.method
         teacher = self.teacher()
         soft = {"softlabels": self.soft_labels(teacher)} if self.soft_labels_wanted() else {}
-        student = teacher if p.student.copy_of else self.distil(teacher, _if_soft(method, soft))
-        if p.finetune is not None:
-            chosen = p.finetune.method or method
-            finetune = FinetuneStage(method=chosen, train=p.finetune.train, augment=augment)
-            student = self.refine("finetune", finetune, student, _if_soft(chosen, soft))
-        if p.prune is not None:
-            prune = PruneStage(prune=p.prune, method=method, augment=augment)
-            student = self.refine("prune", prune, student, _if_soft(method, soft))
-        if p.quantize is not None:
-            quantize = QuantizeStage(quantize=p.quantize, method=method, augment=augment)
-            student = self.refine("quantize", quantize, student, _if_soft(method, soft))
+        student = self.arm(teacher, soft, p.distill.method)
+        if p.control:
+            self.arm(teacher, {}, LabelsSettings(), CONTROL)
+        self.compare(teacher)
         self.deploy(teacher, student)
         return self.made
 
-    def distil(self, teacher: Node, soft: dict[str, Node]) -> Node:
-        """The student from scratch."""
-        p = self.pipeline
-        settings = DistillStage(
-            model=p.student.model,
-            method=p.distill.method,
-            train=p.distill.train,
-            augment=p.data.augment,
-        )
-        outside = self.trained(p.student.model, p.distill.train.precision)
-        return self.add("distill", settings, {"teacher": teacher, **soft}, **outside)
+    def arm(self, teacher: Node, soft: dict[str, Node], method: Method, prefix: str = "") -> Node:
+        """The student from its first training to its last form; with `CONTROL` before the stages'
+        names, all of it by `method`.
+        """
+        p, augment = self.pipeline, self.pipeline.data.augment
+        student = teacher
+        if not p.student.copy_of:
+            settings = DistillStage(
+                model=p.student.model, method=method, train=p.distill.train, augment=augment
+            )
+            before = {} if prefix else {"teacher": teacher}
+            outside = self.trained(p.student.model, p.distill.train.precision)
+            inputs = {**before, **_if_soft(method, soft)}
+            student = self.add(f"{prefix}distill", settings, inputs, **outside)
+        if p.finetune is not None:
+            chosen = method if prefix else p.finetune.method or method
+            finetune = FinetuneStage(method=chosen, train=p.finetune.train, augment=augment)
+            student = self.refine(f"{prefix}finetune", finetune, student, _if_soft(chosen, soft))
+        if p.prune is not None:
+            prune = PruneStage(prune=p.prune, method=method, augment=augment)
+            student = self.refine(f"{prefix}prune", prune, student, _if_soft(method, soft))
+        if p.quantize is not None:
+            quantize = QuantizeStage(quantize=p.quantize, method=method, augment=augment)
+            student = self.refine(f"{prefix}quantize", quantize, student, _if_soft(method, soft))
+        return student
+
+    def compare(self, teacher: Node) -> None:
+        """Every form of the student against the teacher, and against the control arm."""
+        forms = ("distill", "finetune", "prune", "quantize")
+        wanted = {prefix + stage for prefix in ("", CONTROL) for stage in forms}
+        made = {node.stage: node for node in self.made if node.stage in wanted}
+        self.add("compare", CompareStage(), {"teacher": teacher, **made})
 
     def teacher(self) -> Node:
         t = self.pipeline.teacher

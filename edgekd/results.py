@@ -294,6 +294,72 @@ class QualityFigures(Figures):
     """Every shift and severity."""
 
 
+class RetentionFigures(Figures):
+    """What a form of the student kept of the teacher, on the test set, as PyTorch answers."""
+
+    stage: str
+    """The stage that left it so: teacher (for comparison), distill, finetune, prune, quantize, and
+    the same of the control arm, such as control-distill."""
+    seed: int
+    """The seed of its run."""
+    precision: str
+    """float32 or int8."""
+    score: Accuracy
+    """The task's headline score."""
+    retention: float | None = None
+    """The score by the teacher's; absent where the teacher's is not above 0."""
+    agreement: float | None = None
+    """Share of the teacher's answers that it gives too: the same class, or of several labels the
+    share of single decisions; absent for a regression."""
+    agreement_low: float | None = None
+    """Lower end of the 95 % interval (Wilson)."""
+    agreement_high: float | None = None
+    """Upper end."""
+    divergence: float | None = None
+    """Mean KL divergence of its probabilities from the teacher's at temperature 1, in nats; of
+    classes only."""
+    ece: float | None = None
+    """Expected calibration error, 15 bins; of classes only."""
+    per_class: list[float | None] = []
+    """The recall of each class, or F1 of each label; None for one without test samples. Empty for
+    a regression."""
+
+
+class GainFigures(Figures):
+    """What the teacher brought: the student's score less that of the same student trained without
+    it, by the same steps from the same first weights."""
+
+    stage: str
+    """Such as "distill"."""
+    seed: int | None
+    """The seed of its run; None for the mean over all seeds."""
+    precision: str
+    """float32 or int8."""
+    metric: str
+    """The task's headline score."""
+    student: float
+    """With the teacher."""
+    control: float
+    """Without."""
+    gain: float
+    """Their difference."""
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+    """Upper end."""
+    n: int
+    """Test samples, or seeds."""
+    over: str
+    """What the interval is over: "samples" (paired) or "seeds" (Student's t of the differences)."""
+
+    @property
+    def verdict(self) -> str:
+        """gain, loss, or none where the interval holds 0."""
+        if self.low > 0:
+            return "gain"
+        return "loss" if self.high < 0 else "none"
+
+
 class BudgetFigures(Figures):
     """A limit and what was reached; over several seeds, the mean."""
 
@@ -387,5 +453,10 @@ class Summary(Figures):
     """Calibration and robustness of the deployed files."""
     teachers: list[TeacherFigures] = []
     """What the teachers are worth as teachers."""
+    retention: list[RetentionFigures] = []
+    """What every form of the student kept of the teacher."""
+    gain: list[GainFigures] = []
+    """What the teacher brought, where the pipeline has a control arm; once a seed and, of several,
+    over them."""
     over_seeds: list[SeedFigures] = []
     """Means, where the run has several seeds."""

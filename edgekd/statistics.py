@@ -27,6 +27,44 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     return low, high
 
 
+def paired_share_interval(both: int, first: int, second: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a difference of two shares of the same n samples.
+
+    Newcombe 1998 ("Improved confidence intervals for the difference between binomial proportions
+    based on paired data", Statistics in Medicine 17), method 10: Wilson's intervals of the two,
+    joined by their correlation with a correction for continuity.
+
+    Args:
+        both: samples that both have right.
+        first: samples that only the first has right.
+        second: samples that only the second has right.
+        n: all samples.
+
+    Raises:
+        ValueError: the counts do not fit n.
+    """
+    neither = n - both - first - second
+    if n < 1 or min(both, first, second, neither) < 0:
+        raise ValueError(f"{both}, {first} and {second} of {n} are no counts of pairs")
+    p, q = (both + first) / n, (both + second) / n
+    p_low, p_high = wilson_interval(both + first, n)
+    q_low, q_high = wilson_interval(both + second, n)
+    below = (both + first) * (second + neither) * (both + second) * (first + neither)
+    cross = both * neither - first * second
+    if cross > 0:
+        cross = max(cross - n / 2, 0)
+    phi = cross / math.sqrt(below) if below else 0.0
+
+    def joined(one: float, other: float) -> float:
+        return math.sqrt(max(0.0, one * one - 2 * phi * one * other + other * other))
+
+    difference = p - q
+    return (
+        max(-1.0, difference - joined(p - p_low, q_high - q)),
+        min(1.0, difference + joined(p_high - p, q - q_low)),
+    )
+
+
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean and 95 % interval of Student's t; the interval of a single value is infinite.
 

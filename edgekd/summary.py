@@ -14,10 +14,12 @@ from edgekd.keys import all_versions
 from edgekd.results import (
     BenchFigures,
     BudgetFigures,
+    GainFigures,
     Machine,
     ModelFigures,
     ParityFigures,
     QualityFigures,
+    RetentionFigures,
     SeedFigures,
     StageFigures,
     Summary,
@@ -48,6 +50,8 @@ def gather(
     bench: list[BenchFigures] = []
     quality: list[QualityFigures] = []
     teachers: list[TeacherFigures] = []
+    retention: list[RetentionFigures] = []
+    gain: list[GainFigures] = []
     for stage in stages:
         manifest = manifests[stage.name]
         for raw in manifest["models"]:
@@ -58,6 +62,8 @@ def gather(
         bench += [BenchFigures.model_validate(raw) for raw in manifest["bench"]]
         quality += [QualityFigures.model_validate(raw) for raw in manifest.get("quality", ())]
         teachers += [TeacherFigures.model_validate(raw) for raw in manifest.get("teachers", ())]
+        retention += [RetentionFigures.model_validate(raw) for raw in manifest.get("retention", ())]
+        gain += [GainFigures.model_validate(raw) for raw in manifest.get("gain", ())]
     _fill_accuracy(models, bench)
     return Summary(
         pipeline=pipeline.name,
@@ -74,6 +80,8 @@ def gather(
         budget=budget(pipeline, models, bench),
         quality=quality,
         teachers=teachers,
+        retention=retention,
+        gain=gain + gain_over_seeds(gain),
         over_seeds=over_seeds(models, bench, quality) if len(pipeline.run_seeds) > 1 else [],
     )
 
@@ -170,6 +178,33 @@ def show(value: float, unit: str) -> str:
     if unit in ("score", "raw"):
         return f"{value:.4g}"
     return f"{value:.2%}" if unit == "fraction" else f"{value / 1000:.3f} ms"
+
+
+def gain_over_seeds(gain: Sequence[GainFigures]) -> list[GainFigures]:
+    """The mean gain of each stage over the seeds, paired by seed; none of a single seed."""
+    groups: dict[tuple[str, str], list[GainFigures]] = {}
+    for row in gain:
+        groups.setdefault((row.stage, row.precision), []).append(row)
+    found = []
+    for rows in groups.values():
+        if len(rows) < 2:
+            continue
+        mean, low, high = mean_interval([row.gain for row in rows])
+        found.append(
+            rows[0].model_copy(
+                update={
+                    "seed": None,
+                    "student": sum(row.student for row in rows) / len(rows),
+                    "control": sum(row.control for row in rows) / len(rows),
+                    "gain": mean,
+                    "low": low,
+                    "high": high,
+                    "n": len(rows),
+                    "over": "seeds",
+                }
+            )
+        )
+    return found
 
 
 def over_seeds(

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from edgekd.config.base import Settings
 from edgekd.config.data import DataSettings, DigitsData
-from edgekd.config.methods import NEED_LABELS
+from edgekd.config.methods import NEED_LABELS, LabelsSettings
 from edgekd.config.quality import QualitySettings
 from edgekd.config.stages import (
     BenchSettings,
@@ -74,6 +74,9 @@ class Pipeline(Settings):
     """Where all randomness starts: the same seed on the same processor gives the same bits."""
     seeds: PositiveInt | None = None
     """Do everything this many times, with `seed`, `seed` + 1, ...; figures then have intervals."""
+    control: bool = False
+    """Train the same student a second time without the teacher, and state what the teacher gained
+    with its interval. All that trains the student is done twice."""
     data: DataSettings = DigitsData()
     """The data set; `digits`, or the path of an .npz file, for short."""
     teacher: TeacherSettings = TeacherSettings()
@@ -139,6 +142,26 @@ class Pipeline(Settings):
             )
         if self.prune is None and self.quantize is None:
             raise ValueError("student.copy_of needs `prune`, `quantize`, or both")
+        return self
+
+    @model_validator(mode="after")
+    def _control_differs(self) -> Pipeline:
+        if not self.control:
+            return self
+        if isinstance(self.distill.method, LabelsSettings):
+            raise ValueError(
+                "control: the student is trained on labels alone, so it is the control itself: "
+                "give distill.method a method with the teacher, or leave `control` out"
+            )
+        trained = (
+            self.student.copy_of is None
+            or self.prune is not None
+            or (self.quantize is not None and self.quantize.mode == "qat")
+        )
+        if not trained:
+            raise ValueError(
+                "control: nothing of this student is trained with the teacher: leave it out"
+            )
         return self
 
     @property

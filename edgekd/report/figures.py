@@ -20,6 +20,8 @@ from edgekd.spec import HEADLINE
 from edgekd.tasks import names
 
 TEACHER = "teacher"
+CONTROL = "control-"
+"""Before the names of the control arm's stages."""
 TITLES = {
     "teacher": "Teacher",
     "distill": "Distilled",
@@ -40,13 +42,20 @@ def base(node: str) -> str:
 def title(node: str) -> str:
     """The stage's name for a reader; of "distill@1", "Distilled, seed 1"."""
     stage, _, seed = node.partition("@")
+    if stage.startswith(CONTROL):
+        inner = title(node.removeprefix(CONTROL))
+        return f"Control, {inner[:1].lower()}{inner[1:]}"
     name = TITLES.get(stage, stage[:1].upper() + stage[1:])
     return f"{name}, seed {seed}" if seed else name
 
 
 def first_seed(summary: Summary) -> list[ModelFigures]:
-    """The models of the first seed."""
-    return [model for model in summary.models if model.seed == summary.seed]
+    """The models of the first seed, without the control arm's."""
+    return [
+        model
+        for model in summary.models
+        if model.seed == summary.seed and not model.stage.startswith(CONTROL)
+    ]
 
 
 def model_stages(summary: Summary) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from edgekd.report import units
-from edgekd.report.figures import base, title
+from edgekd.report.figures import CONTROL, base, title
 from edgekd.report.marks import Mark, label_marks
 from edgekd.report.svg import COLOURS, new_figure, style, to_svg
 from edgekd.results import Accuracy
@@ -30,15 +30,21 @@ def colour(stage: str) -> str:
 def training_curves(
     histories: dict[str, list[EpochRecord]], metric: str = "accuracy"
 ) -> list[Markup]:
-    """One small plot a stage: validation score over training loss; one line a seed.
+    """One small plot a stage: validation score over training loss; one line a seed, and a dotted
+    one of the control arm, whose loss is of another kind and left out.
 
     All share the score's axis. It starts where the slowest training is after half of its
     epochs, as from 0 the end, where stages differ by a point, would be a flat line.
     """
     stages: dict[str, list[list[EpochRecord]]] = {}
     for node, history in histories.items():
-        if history:
+        if history and not node.startswith(CONTROL):
             stages.setdefault(base(node), []).append(history)
+    controls = {
+        base(node).removeprefix(CONTROL): history
+        for node, history in reversed(histories.items())
+        if node.startswith(CONTROL)
+    }
     if not stages:
         return []
     settled = [
@@ -55,7 +61,10 @@ def training_curves(
     )
     high = 1.0 if metric == "accuracy" else max(settled)
     high = high if high > low else 1.0
-    return [_curves(stage, runs, low, high, best, metric) for stage, runs in stages.items()]
+    return [
+        _curves(stage, runs, low, high, best, metric, controls.get(stage, []))
+        for stage, runs in stages.items()
+    ]
 
 
 def score_scale(metric: str) -> tuple[float, str]:
@@ -70,6 +79,7 @@ def _curves(
     high: float,
     teacher: float | None,
     metric: str,
+    control: list[EpochRecord],
 ) -> Markup:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -89,6 +99,12 @@ def _curves(
             upper.axhline(
                 factor * teacher, color=colour("teacher"), linewidth=1.2, linestyle=(0, (4, 3))
             )
+        if control:
+            values = [factor * record.validation_accuracy for record in control]
+            upper.plot(
+                [record.epoch for record in control], values, color=COLOURS["muted"],
+                linewidth=1.4, linestyle=(0, (1.2, 1.4)),
+            )  # fmt: skip
         upper.set_xlim(1, max(2, *(history[-1].epoch for history in runs)))
         upper.set_ylim(factor * low, top)
         upper.set_title(title(stage))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from edgekd.progress import Epoch, Progress
-from edgekd.report import figures, units
+from edgekd.report import figures, gains, units
 from edgekd.results import Summary
 from edgekd.tasks import names
 
@@ -89,6 +89,7 @@ def summary_table(summary: Summary, report: Path | None = None) -> RenderableTyp
     if both is not None:
         parts.append(_comparison(both))
     parts.append(Text(""))
+    parts += [Text(gains.sentence(row)) for row in gains.told(summary)]
     parts += [_verdict(budget) for budget in summary.budget]
     if both is not None:
         parts.append(Text.assemble(("model   ", "dim"), both.final.path, overflow="fold"))

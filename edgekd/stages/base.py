@@ -9,7 +9,15 @@ from typing import Generic, TypeVar
 
 from edgekd.config.base import Settings
 from edgekd.progress import Progress
-from edgekd.results import BenchFigures, ModelFigures, ParityFigures, QualityFigures, TeacherFigures
+from edgekd.results import (
+    BenchFigures,
+    GainFigures,
+    ModelFigures,
+    ParityFigures,
+    QualityFigures,
+    RetentionFigures,
+    TeacherFigures,
+)
 
 S = TypeVar("S", bound=Settings)
 
@@ -45,6 +53,8 @@ class Made:
     bench: list[BenchFigures] = field(default_factory=list)
     quality: list[QualityFigures] = field(default_factory=list)
     teachers: list[TeacherFigures] = field(default_factory=list)
+    retention: list[RetentionFigures] = field(default_factory=list)
+    gain: list[GainFigures] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 

@@ -45,13 +45,14 @@ def run(job: Job[DistillStage]) -> Made:
     fresh_torch_seed(job.seed)
     model = build(settings.model, data.spec, data.classes, job.base)
     warnings = []
-    teacher_size = finished_teacher(job.inputs["teacher"], job.base).parameters
-    if parameters(model) >= teacher_size:
-        warnings.append(
-            f"The student ({parameters(model):,} parameters) is not smaller than the teacher "
-            f"({teacher_size:,}): lower student.model.width or take another network."
-        )
-        job.progress.message(warnings[-1])
+    if "teacher" in job.inputs:  # the control arm has none
+        teacher_size = finished_teacher(job.inputs["teacher"], job.base).parameters
+        if parameters(model) >= teacher_size:
+            warnings.append(
+                f"The student ({parameters(model):,} parameters) is not smaller than the teacher "
+                f"({teacher_size:,}): lower student.model.width or take another network."
+            )
+            job.progress.message(warnings[-1])
     train_network(
         job,
         model,

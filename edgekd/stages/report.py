@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edgekd.config.pipeline import Pipeline
 from edgekd.keys import code_key
 from edgekd.results import StageFigures, Summary
+from edgekd.stages.compare import CONTROL
 from edgekd.stages.networks import TEST_LOGITS
 from edgekd.store import digest, write_atomic
 
@@ -78,7 +79,8 @@ def details(summary: Summary, run_folder: Path) -> Details:
 def _networks(summary: Summary) -> dict[str, StageFigures]:
     """The stages that made the teacher and the last student of the first seed."""
     found: dict[str, StageFigures] = {}
-    networks = {model.stage for model in summary.models if model.format == "torch"}
+    arm = {model.stage for model in summary.models if model.format == "torch"}
+    networks = {stage for stage in arm if not stage.startswith(CONTROL)}
     made = networks | {"teacher"}  # which may be an .onnx file
     for stage in summary.stages:
         name, _, seed = stage.name.partition("@")

@@ -47,6 +47,17 @@ def intervals(
     return {key: _ends(np.concatenate(parts)) for key, parts in found.items()}
 
 
+def differences(
+    first: Replicate, second: Replicate, key: Key, n: int, *, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % percentile interval of what a metric is more in `first` than in `second`, both of
+    the same resamples: paired by sample.
+    """
+    count = max(LEAST_RESAMPLES, min(RESAMPLES, MOST_WORK // n))
+    found = [first(w)[key] - second(w)[key] for w in weight_chunks(n, count, seed)]
+    return _ends(np.concatenate(found))
+
+
 def weight_chunks(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """Weights (B, n) of `resamples` resamples in all, a chunk at a time."""
     generator = np.random.default_rng(seed)

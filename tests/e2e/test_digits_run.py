@@ -47,7 +47,7 @@ def test_every_stage_ran_once(summary):
     names = [stage.name for stage in summary.stages]
     assert names == [
         "data", "teacher", "softlabels", "check", "distill", "prune", "quantize",
-        "export-teacher", "export", "quality", "bench",
+        "compare", "export-teacher", "export", "quality", "bench",
     ]  # fmt: skip
     assert not any(stage.cached for stage in summary.stages)
     assert all(stage.seconds > 0 for stage in summary.stages)
