@@ -13,7 +13,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from edgekd.cli import _DEBUG, app
+from edgekd.cli import DEBUG, app
 from edgekd.config.load import load_pipeline, shipped
 from edgekd.config.pipeline import Pipeline
 from edgekd.schema import MODELS, schema_text
@@ -106,14 +106,14 @@ def test_commands_and_options_exist(name: str) -> None:
     for _, command, *rest in used_commands(ROOT / name):
         assert command in known, f"{name}: edgekd {command}"
         options = {o for p in known[command].params for o in (*p.opts, *p.secondary_opts)}
-        options |= {"--help", "-h", _DEBUG}
+        options |= {"--help", "-h", DEBUG}
         given = {word.partition("=")[0] for word in rest if word.startswith("-")}
         assert given <= options, f"{name}: edgekd {command} {given - options}"
 
 
 def test_options_named_alone_exist() -> None:
     options = {o for command in commands().values() for p in command.params for o in p.opts}
-    elsewhere = {"--index-url", _DEBUG}
+    elsewhere = {"--index-url", DEBUG}
     for name in NAMES:
         if name.startswith("benchmarks"):
             continue

@@ -88,13 +88,18 @@ def measure(
 
 
 def bench_file(
-    path: Path, settings: BenchSettings, data: Path | None = None, progress: Progress = SILENT
+    path: Path,
+    settings: BenchSettings,
+    data: Path | None = None,
+    label: Sequence[str] = (),
+    progress: Progress = SILENT,
 ) -> list[BenchFigures]:
     """Measures one .onnx or .tflite file, also one that edgekd did not export.
 
     Args:
-        data: an .npz file of raw samples `x` (or `x_test`) and targets `y` (or `y_test`) for the
-            scores. Without it the inputs are random.
+        data: an .npz file of raw samples `x` (or `x_test`) and targets `y` (or `y_test`), or a
+            table, for the scores. Without it the inputs are random.
+        label: the table's column of the answers, or columns, where they are not clear.
 
     Raises:
         ConfigError: the file is of another format.
@@ -113,7 +118,7 @@ def bench_file(
         precision=deployed.precision if deployed else "",
         format=form,
     )
-    test = None if data is None else read_test(data, deployed, path)
+    test = None if data is None else read_test(data, deployed, path, label)
     spec = deployed.model if deployed else None
     return measure(
         [model], settings, test=test, spec=spec, run_folder=Path.cwd(), progress=progress

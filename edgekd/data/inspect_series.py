@@ -7,32 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekd.config.data import SeriesData
 from edgekd.data import series
-from edgekd.data.series_guess import guess
+from edgekd.data.inspect_arrays import sample_sheet
 from edgekd.data.series_signal import channel_values
-from edgekd.data.table_file import SUFFIXES, read_table
-from edgekd.errors import DataError
+from edgekd.data.table_file import read_table
 
 
-def inspect_series(path: Path, label: str | None, window: int) -> Iterator[str]:
+def inspect_series(settings: SeriesData, sheet: Path | None) -> Iterator[str]:
     """Lines about a .csv or .parquet file with a row a step.
 
     Args:
-        label: the column that is to be told; the last one if left out.
-        window: steps of a window.
+        settings: `path` is absolute.
+        sheet: a .png file for a contact sheet of windows, a row a class.
 
     Raises:
         DataError: the signal cannot be used; says why.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise DataError(
-            "Windows are cut of a table with a row a step.",
-            where=str(path),
-            fix="give a .csv or .parquet file, or leave --window out",
-        )
-    table = read_table(path)
-    settings = guess(table, label, window)
-    dataset = series.load(settings, path.parent)
+    assert settings.path is not None
+    window = settings.window
+    table = read_table(settings.path)
+    dataset = series.load(settings, settings.path.parent)
     channels = dataset.spec.inputs[0].columns
     yield f"{dataset.name}: {len(table):,} steps, {len(channels)} channels, windows of {window}"
     yield f"{'column':24} {'kind':10} values"
@@ -54,3 +49,4 @@ def inspect_series(path: Path, label: str | None, window: int) -> Iterator[str]:
             yield f"{name:24} " + " ".join(f"{count:10,}" for count in counts)
     yield f"{'all':24} " + " ".join(f"{len(split):10,}" for split in dataset.splits.values())
     yield from (f"note: {warning}" for warning in dataset.warnings)
+    yield from sample_sheet(dataset, sheet)

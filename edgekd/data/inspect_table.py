@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -13,18 +12,19 @@ from edgekd.data.table_file import Table, numbers, read_table
 from edgekd.spec import InputSpec
 
 
-def inspect_table(path: Path, label: str | None) -> Iterator[str]:
+def inspect_table(settings: TableData) -> Iterator[str]:
     """Lines about a .csv or .parquet file.
 
     Args:
-        label: the column that is to be told; the last one if left out.
+        settings: `path` is absolute.
 
     Raises:
         DataError: the table cannot be used; says why.
     """
-    found = read_table(path)
-    label = label or list(found.columns)[-1]
-    dataset = table.load(TableData(path=path, label=(label,)), path.parent)
+    assert settings.path is not None
+    (label,) = settings.label
+    found = read_table(settings.path)
+    dataset = table.load(settings, settings.path.parent)
     yield f"{dataset.name}: {len(found)} rows, {len(found.columns)} columns"
     yield f"{'column':24} {'kind':12} {'missing':>8}  values"
     for part in dataset.spec.inputs:

@@ -15,7 +15,14 @@ from edgekd.data.assemble import assemble
 from edgekd.data.cache import files_fingerprint
 from edgekd.data.dataset import Dataset, Split
 from edgekd.data.series_parts import PARTS, parts_of_steps, runs_of
-from edgekd.data.series_signal import Signal, channel_values, cut, series_spec, starts_of
+from edgekd.data.series_signal import (
+    Signal,
+    channel_values,
+    cut,
+    series_spec,
+    starts_of,
+    windows_targets,
+)
 from edgekd.data.table_file import label_columns, read_table
 from edgekd.data.targets import Targets, read_targets
 from edgekd.errors import DataError
@@ -157,18 +164,7 @@ def window_targets(
     """A target a window, from those of the steps (S,) or (S, L): see `SeriesData.label_of`."""
     if settings.label_of == "last":
         return y[starts + settings.window - 1]
-    steps = cut(y, starts, settings.window)
-    if targets.task == "regression":
-        return steps.mean(-1, dtype=np.float64).astype(np.float32)
-    if targets.task == "multilabel":
-        # Of equals the latest, as for classes.
-        share = steps.mean(-1)
-        return np.where(share == 0.5, steps[..., -1], share > 0.5).astype(np.float32)
-    counts = np.stack([(steps == one).sum(-1) for one in range(len(targets.labels))], -1)
-    most = counts == counts.max(-1, keepdims=True)
-    candidates = np.take_along_axis(most, steps, -1)
-    last = settings.window - 1 - candidates[:, ::-1].argmax(-1)
-    return np.take_along_axis(steps, last[:, None], -1)[:, 0]
+    return windows_targets(y, starts, settings.window, targets.task)
 
 
 def _check_length(signal: Signal, settings: SeriesData) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgekd.data.assemble import channel_statistics
 from edgekd.data.table_file import Table, numbers
 from edgekd.errors import DataError
-from edgekd.spec import InputSpec
+from edgekd.spec import InputSpec, Task
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,26 @@ def cut(values: NDArray[Any], starts: NDArray[np.int64], window: int) -> NDArray
     """The windows (N, ..., window) of `values` (S, ...) that begin at `starts` (N,)."""
     views = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
     return np.ascontiguousarray(views[starts])
+
+
+def windows_targets(
+    y: NDArray[Any], starts: NDArray[np.int64], window: int, task: Task
+) -> NDArray[Any]:
+    """A target a window, from those of the steps (S,) or (S, L): what most have, of equals the
+    latest; of a regression, the mean.
+    """
+    steps = cut(y, starts, window)
+    if task == "regression":
+        return steps.mean(-1, dtype=np.float64).astype(np.float32)
+    if task == "multilabel":
+        share = steps.mean(-1)
+        return np.where(share == 0.5, steps[..., -1], share > 0.5).astype(np.float32)
+    classes = range(int(y.max()) + 1)
+    counts = np.stack([(steps == one).sum(-1) for one in classes], -1)
+    most = counts == counts.max(-1, keepdims=True)
+    candidates = np.take_along_axis(most, steps, -1)
+    last = window - 1 - candidates[:, ::-1].argmax(-1)
+    return np.take_along_axis(steps, last[:, None], -1)[:, 0]
 
 
 def whole_windows(table: Table, channels: Sequence[str], window: int) -> NDArray[np.float32]:

@@ -17,6 +17,9 @@ TILE, GAP, MARGIN, TEXT = 72, 6, 16, 15
 MOST_ROWS = 100
 """Classes on a sheet."""
 PAPER, INK, FAINT = (250, 250, 248), (30, 30, 34), (120, 120, 126)
+WHITE = (255, 255, 255)
+LINES = ((31, 90, 166), (204, 85, 0), (0, 125, 90), (150, 40, 130), (110, 110, 20))
+"""Of channels, again from the first where there are more."""
 HEAT = np.array(
     [[0, 0, 4], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252, 253, 191]], np.float64
 )
@@ -75,6 +78,36 @@ def sample(values: NDArray[Any], low: float, high: float) -> Image.Image:
     scaled = ((image[:3] - low) / max(high - low, 1e-9) * 255).clip(0, 255).astype(np.uint8)
     colours = scaled if len(scaled) == 3 else np.repeat(scaled[:1], 3, 0)
     return Image.fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0)))
+
+
+def waves(values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> Image.Image:
+    """A window (C, T) as lines over time, each channel in its own colour and scaled by its own
+    range, `low` to `high` (C,).
+    """
+    side = 2 * TILE
+    page = Image.new("RGB", (side, side), WHITE)
+    draw = ImageDraw.Draw(page)
+    span = np.maximum(np.asarray(high, np.float64) - low, 1e-9)[:, None]
+    heights = side - 3 - (np.asarray(values, np.float64) - low[:, None]) / span * (side - 6)
+    across = np.linspace(0, side - 1, values.shape[1])
+    for number, line in enumerate(heights):
+        points = np.stack([across, line], 1).ravel().tolist()
+        draw.line(points, LINES[number % len(LINES)], 2)
+    return page
+
+
+def heard(mono: NDArray[Any], features: NDArray[Any]) -> Image.Image:
+    """A recording: its waveform above its features."""
+    side = 2 * TILE
+    page = Image.new("RGB", (side, side), WHITE)
+    peak = max(float(np.abs(mono).max()), 1e-9)
+    columns = np.array_split(mono, side) if len(mono) >= side else [mono]
+    draw, middle = ImageDraw.Draw(page), side // 6
+    for place, part in enumerate(columns):
+        top, bottom = (middle - middle * float(v) / peak for v in (part.max(), part.min()))
+        draw.line((place, top, place, bottom), LINES[0])
+    page.paste(heat(features).resize((side, side - side // 3)), (0, side // 3))
+    return page
 
 
 def _fitted(tile: Image.Image) -> Image.Image:

@@ -15,8 +15,8 @@ from edgekd.config.data import AudioFolderData, FolderData, ImageFolderData
 from edgekd.data import pictures, sound
 from edgekd.data.archive import Files
 from edgekd.data.decode import CHUNK
-from edgekd.data.listing import Item
-from edgekd.data.sheet import heat
+from edgekd.data.listing import Item, list_items
+from edgekd.data.sheet import heard
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,17 @@ def survey(files: Files, items: Sequence[Item], settings: FolderData) -> Survey:
     return made
 
 
+def survey_folder(settings: FolderData) -> Survey:
+    """Reads every sample of a folder or .zip, whose path is absolute.
+
+    Raises:
+        DataError: no file in it is a sample, a class is empty, or classes differ between parts.
+    """
+    with Files(settings.path) as files:
+        items, _ = list_items(files, settings)
+        return survey(files, items, settings)
+
+
 def _look(content: bytes, name: str, settings: FolderData) -> Picture | Recording:
     if isinstance(settings, AudioFolderData):
         rate, channels, mono = sound.decode(content, name)
@@ -89,8 +100,8 @@ def _look(content: bytes, name: str, settings: FolderData) -> Picture | Recordin
 
 
 def shown(content: bytes, name: str, settings: FolderData) -> Image.Image:
-    """A file as a tile of a contact sheet: the picture in the run's size, where one is given; the
-    features of a recording of its own length, low frequencies below.
+    """A file as a tile of a contact sheet: the picture in the run's size, where one is given; a
+    recording's waveform and below it the features of its own length, low frequencies below.
     """
     if not isinstance(settings, AudioFolderData):
         assert isinstance(settings, ImageFolderData)
@@ -99,4 +110,4 @@ def shown(content: bytes, name: str, settings: FolderData) -> Image.Image:
     rate, _, mono = sound.decode(content, name)
     seconds = min(60.0, max(len(mono) / rate, 4 * settings.features.window_ms / 1000))
     spec = sound.sound_spec(settings.model_copy(update={"seconds": seconds}), rate)
-    return heat(sound.features(mono, rate, spec)[0])
+    return heard(mono, sound.features(mono, rate, spec)[0])

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.config.load import load_pipeline
+from edgekd.data.guess import guess_source
+from edgekd.data.table_file import SUFFIXES
 from edgekd.errors import ConfigError
 
 HUBS = ("timm:", "torchvision:", "huggingface:")
@@ -81,9 +83,13 @@ def _saved(folder: Path) -> dict[str, Any]:
     return {"model": settings, "train": None, "weights": str(folder.absolute())}
 
 
-def data_fields(source: str) -> dict[str, Any]:
-    """--data as `data`, with absolute paths: a name such as digits, an .npz file, a folder or .zip
-    of pictures or recordings, or a pipeline file, whose data is taken.
+def data_fields(source: str, window: int | None = None) -> dict[str, Any]:
+    """--data as `data`, with absolute paths: a name such as digits, a pipeline file, whose data is
+    taken, or a file or folder that `guess_source` knows.
+
+    Args:
+        window: steps that the model looks at, where it takes a signal: a table is then cut in
+            windows.
 
     Raises:
         EdgekdError: there is no such thing.
@@ -91,39 +97,36 @@ def data_fields(source: str) -> dict[str, Any]:
     path = Path(source)
     if path.suffix in (".yaml", ".yml"):
         return _of_pipeline(path)
-    if path.suffix == ".npz":
-        return {"source": "npz", "path": str(path.absolute())}
-    if path.is_dir() or path.suffix == ".zip":
-        return {"source": _kind(path), "path": str(path.absolute())}
-    if path.exists():
-        raise ConfigError(
-            "This kind of data is not told by its name.",
-            where=str(path.absolute()),
-            fix="write a pipeline file with its `data:` and give that",
-        )
-    return {"source": source}
+    if not path.exists() and not path.suffix:
+        return {"source": source}
+    tabular = path.suffix.lower() in SUFFIXES
+    found = guess_source(path, window=window if tabular else None)
+    return found.model_dump(mode="json", exclude_defaults=True) | {"source": found.source}
 
 
 def _of_pipeline(path: Path) -> dict[str, Any]:
     pipeline, base = load_pipeline(path)
-    fields = pipeline.data.model_dump(mode="json", exclude_defaults=True)
-    fields["source"] = pipeline.data.source
-    location = getattr(pipeline.data, "location", None)
-    if location is not None:
-        fields["path"] = str(location(base).absolute())
-        fields.pop("root", None)
+    data = pipeline.data
+    fields = data.model_dump(mode="json", exclude_defaults=True) | {"source": data.source}
+    root = fields.pop("root", None)
+    start = base if root is None else Path.cwd() / Path(root).expanduser()
+    for name in ("path", "test_file"):
+        if name in fields:
+            fields[name] = str((start / fields[name]).absolute())
+    if ".py:" in fields.get("python", ""):
+        fields["python"] = str((base / fields["python"]).absolute())
+    if str(fields.get("name", "")).startswith("."):
+        fields["name"] = str((base / fields["name"]).absolute())
     return fields
 
 
-def _kind(path: Path) -> str:
-    """Pictures or recordings: whichever there are more of."""
-    from edgekd.data.archive import Files
-    from edgekd.data.sound import OTHERS, WAV
-
-    with Files(path) as files:
-        names = [name.lower() for name in files.names]
-    sounds = sum(name.endswith((*WAV, *OTHERS)) for name in names)
-    return "audio_folder" if 2 * sounds > len(names) else "image_folder"
+def window_of(teacher: dict[str, Any]) -> int | None:
+    """Steps of the windows that a saved model takes; None of any other."""
+    description = Path(teacher.get("weights") or "") / "model.json"
+    if not description.is_file():
+        return None
+    spec = json.loads(description.read_text(encoding="utf-8"))["spec"]["input"]
+    return spec["shape"][1] if spec.get("kind") == "series" else None
 
 
 def augment_fields(kind: str, shape: tuple[int, ...], samples: int) -> dict[str, Any]:

@@ -186,13 +186,6 @@ def test_data_that_does_not_fit(tmp_path, tiny, arrays, words):
     assert "data.npz" in caught.value.where
 
 
-def test_rows_of_a_table_are_refused_with_the_reason(tmp_path, tiny):
-    rows = tmp_path / "rows.csv"
-    rows.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match="which column the model"):
-        bench_file(tiny.write(tmp_path, "onnx", "float32"), ONE, rows)
-
-
 def test_files_that_are_no_models(tmp_path):
     with pytest.raises(ConfigError, match="neither"):
         bench_file(tmp_path / "a.pt", ONE)

@@ -1,0 +1,38 @@
+"""Commands about edgekd itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from edgekd.cli.app import app
+
+
+class SchemaOf(StrEnum):
+    """What `edgekd schema` can print."""
+
+    pipeline = "pipeline"
+    device = "device"
+    result = "result"
+
+
+@app.command()
+def schema(of: Annotated[SchemaOf, typer.Argument(help="Which schema.")]) -> None:
+    """Print a JSON Schema: of the pipeline file, the device file or summary.json."""
+    from edgekd.schema import schema_text
+
+    print(schema_text(of.value), end="")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what is missing, and the command that mends it."""
+    from edgekd.doctor import examine
+
+    ok = True
+    for check in examine():
+        ok = ok and (check.ok or check.optional)
+        print(check)
+    raise typer.Exit(0 if ok else 1)
