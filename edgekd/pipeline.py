@@ -18,9 +18,9 @@ from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError, StageError
 from edgekd.plan import ORDER, Node, make_plan
 from edgekd.progress import SILENT, Progress
-from edgekd.results import Accuracy, ModelFigures, StageFigures, Summary, TeacherFigures
+from edgekd.results import ModelFigures, StageFigures, Summary, TeacherFigures
 from edgekd.stages.base import Job, Made
-from edgekd.stages.check import no_better
+from edgekd.stages.check import no_better, validation_of
 from edgekd.stages.report import REPORT, write_report
 from edgekd.stages.task_check import check_task
 from edgekd.stages.teacher import check_gate
@@ -111,8 +111,7 @@ def run(
             facts = read_json(store.path(node.stage, node.key) / DATASET_FILE)
             check_task(pipeline, facts.get("task", "classification"))
         if node.stage == "teacher":
-            validation = Accuracy.model_validate(manifest["models"][0]["validation"])
-            check_gate(pipeline.teacher.require, validation, node.name)
+            check_gate(pipeline.teacher.require, validation_of(manifest), node.name)
     return _conclude(pipeline, store, stages, manifests)
 
 

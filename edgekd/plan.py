@@ -173,18 +173,22 @@ class _Branch:
     def teacher(self) -> Node:
         t = self.pipeline.teacher
         settings = TeacherStage(
-            model=t.model if t.onnx is None else None,
+            model=t.model if t.onnx is None and t.labels is None else None,
             onnx=str(t.onnx) if t.onnx else None,
             input=t.input if t.onnx else None,
+            labels=str(t.labels) if t.labels else None,
             train=t.train,
             weights=str(t.weights) if t.weights else None,
-            augment=self.pipeline.data.augment if t.train is not None else Augment(),
+            augment=self.pipeline.data.augment if t.train or t.labels else Augment(),
         )
-        if t.onnx is not None:
-            return self.add("teacher", settings, {}, file=weights_fingerprint(self.base / t.onnx))
+        if t.onnx is not None or t.labels is not None:
+            file, field = (t.onnx, "onnx") if t.onnx is not None else (t.labels, "labels")
+            assert file is not None
+            content = weights_fingerprint(self.base / file, f"teacher.{field}")
+            return self.add("teacher", settings, {}, file=content)
         outside = self.trained(t.model, t.train.precision if t.train else "float32")
         if t.weights is not None:
-            outside["weights"] = weights_fingerprint(self.base / t.weights)
+            outside["weights"] = weights_fingerprint(self.base / t.weights, "teacher.weights")
         return self.add("teacher", settings, {}, **outside)
 
     def soft_labels_wanted(self) -> bool:
@@ -217,15 +221,7 @@ class _Branch:
 
     def deploy(self, teacher: Node, student: Node) -> None:
         p = self.pipeline
-        both = p.export.model_copy(update={"precisions": ("float32",)})
-        exports = {
-            "teacher": teacher  # already a file
-            if p.teacher.onnx is not None
-            else self.add(
-                "export-teacher",
-                ExportStage(role="teacher", quantized=False, export=both),
-                {"teacher": teacher},
-            ),
+        exports = self.teacher_files(teacher) | {
             "student": self.add(
                 "export",
                 ExportStage(role="student", quantized=p.quantize is not None, export=p.export),
@@ -236,7 +232,8 @@ class _Branch:
             quality = QualityStage(
                 quality=p.quality, format=p.deployed_format, quantized=p.quantize is not None
             )
-            networks = {"teacher-network": teacher, "student-network": student}
+            networks = {"student-network": student}
+            networks |= {"teacher-network": teacher} if p.teacher.is_network else {}
             self.add("quality", quality, exports | networks)
         from edgekd.config.load import load_device
         from edgekd.devices.machine import describe_machine
@@ -248,6 +245,16 @@ class _Branch:
             bench=p.bench, devices=devices, machine=describe_machine().model_dump(mode="json")
         )
         self.add("bench", settings, exports)
+
+    def teacher_files(self, teacher: Node) -> dict[str, Node]:
+        """What is measured beside the student: nothing of a teacher without a network."""
+        if not self.pipeline.teacher.is_network:
+            return {}
+        if self.pipeline.teacher.onnx is not None:
+            return {"teacher": teacher}  # already a file
+        both = self.pipeline.export.model_copy(update={"precisions": ("float32",)})
+        settings = ExportStage(role="teacher", quantized=False, export=both)
+        return {"teacher": self.add("export-teacher", settings, {"teacher": teacher})}
 
     def trained(self, model: ModelSettings, precision: str) -> dict[str, Any]:
         """What a training depends on beside its settings."""
@@ -273,8 +280,11 @@ def _if_soft(method: Method, soft: dict[str, Node]) -> dict[str, Node]:
     return soft if _needs_teacher(method) else {}
 
 
-def weights_fingerprint(path: Path) -> str:
-    """SHA-256 of a weights file, or of the one in a saved model folder.
+def weights_fingerprint(path: Path, field: str) -> str:
+    """SHA-256 of a teacher's file, or of the weights in a saved model folder.
+
+    Args:
+        field: of the pipeline file, for the error.
 
     Raises:
         ConfigError: there is no such file.
@@ -283,7 +293,6 @@ def weights_fingerprint(path: Path) -> str:
 
     file = path / "model.safetensors" if path.is_dir() else path
     if not file.is_file():
-        field = "onnx" if file.suffix == ".onnx" else "weights"
-        raise ConfigError("The teacher's file is not there.", where=f"teacher.{field}: {file}")
+        raise ConfigError("The teacher's file is not there.", where=f"{field}: {file}")
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

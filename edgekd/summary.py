@@ -49,9 +49,9 @@ def gather(
     parity: list[ParityFigures] = []
     bench: list[BenchFigures] = []
     quality: list[QualityFigures] = []
-    teachers: list[TeacherFigures] = []
     retention: list[RetentionFigures] = []
     gain: list[GainFigures] = []
+    teachers: dict[tuple[str, int], TeacherFigures] = {}
     for stage in stages:
         manifest = manifests[stage.name]
         for raw in manifest["models"]:
@@ -61,9 +61,11 @@ def gather(
         parity += [ParityFigures.model_validate(raw) for raw in manifest["parity"]]
         bench += [BenchFigures.model_validate(raw) for raw in manifest["bench"]]
         quality += [QualityFigures.model_validate(raw) for raw in manifest.get("quality", ())]
-        teachers += [TeacherFigures.model_validate(raw) for raw in manifest.get("teachers", ())]
         retention += [RetentionFigures.model_validate(raw) for raw in manifest.get("retention", ())]
         gain += [GainFigures.model_validate(raw) for raw in manifest.get("gain", ())]
+        for raw in manifest.get("teachers", ()):
+            found = TeacherFigures.model_validate(raw)  # a later stage knows more
+            teachers[found.stage, found.seed] = found
     _fill_accuracy(models, bench)
     return Summary(
         pipeline=pipeline.name,
@@ -79,7 +81,7 @@ def gather(
         bench=bench,
         budget=budget(pipeline, models, bench),
         quality=quality,
-        teachers=teachers,
+        teachers=list(teachers.values()),
         retention=retention,
         gain=gain + gain_over_seeds(gain),
         over_seeds=over_seeds(models, bench, quality) if len(pipeline.run_seeds) > 1 else [],

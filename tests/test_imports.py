@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "edgekd"
 
 LAYERS = [
     {"cli", "__init__"},
-    {"deploy"},
+    {"deploy", "labels"},
     {"pipeline"},
     {"clean"},
     {"plan", "summary", "starter", "doctor"},

@@ -53,6 +53,30 @@ def run(
 
 
 @app.command()
+def labels(
+    pipeline: Annotated[str, typer.Argument(help="A pipeline file, or a shipped one's name.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="An .npz file of them, for teacher.labels elsewhere."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field.")
+    ] = None,
+    runs: RUNS = Path("runs"),
+) -> None:
+    """Make the teacher's soft labels, once for all students, and say what they are worth."""
+    from edgekd.labels import make_labels
+    from edgekd.report.terminal import choose
+
+    shown = console()
+    with choose(shown) as progress:
+        result = make_labels(pipeline, out=out, overrides=set_ or [], runs=runs, progress=progress)
+    shown.print(f"report: {result.report}", soft_wrap=True)
+    if out is not None:
+        shown.print(f"labels: {out}", soft_wrap=True)
+
+
+@app.command()
 def compress(
     model: Annotated[
         str,

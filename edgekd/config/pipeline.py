@@ -136,10 +136,12 @@ class Pipeline(Settings):
     def _copy_of_a_network(self) -> Pipeline:
         if self.student.copy_of is None:
             return self
-        if self.teacher.onnx is not None:
-            raise ValueError(
-                "student.copy_of: an .onnx teacher has no weights to train: give student.model"
-            )
+        for kind in ("onnx", "labels"):
+            if getattr(self.teacher, kind) is not None:
+                raise ValueError(
+                    f"student.copy_of: a teacher of `{kind}` has no weights to train: give "
+                    "student.model"
+                )
         if self.prune is None and self.quantize is None:
             raise ValueError("student.copy_of needs `prune`, `quantize`, or both")
         return self
@@ -161,6 +163,15 @@ class Pipeline(Settings):
         if not trained:
             raise ValueError(
                 "control: nothing of this student is trained with the teacher: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _drop_needs_a_network(self) -> Pipeline:
+        if self.budget.accuracy_drop is not None and not self.teacher.is_network:
+            raise ValueError(
+                "budget.accuracy_drop compares with the teacher's network, and there is none: give "
+                "budget.accuracy"
             )
         return self
 

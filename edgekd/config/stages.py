@@ -123,6 +123,9 @@ class TeacherSettings(Settings):
     """The network."""
     onnx: Path | None = None
     """An .onnx file instead of `model`, as it is: only its answers are needed."""
+    labels: Path | None = None
+    """An .npz file of soft labels instead of `model`: made by another framework, an API, a
+    colleague, or `edgekd labels --out`. No network is needed then."""
     input: OnnxInput = OnnxInput()
     """How `onnx` wants its input."""
     train: TrainSettings | None = Field(default_factory=TrainSettings)
@@ -136,27 +139,34 @@ class TeacherSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _a_file_is_not_trained(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or value.get("onnx") is None:
+        files = ("onnx", "labels")
+        given = [f for f in files if isinstance(value, dict) and value.get(f) is not None]
+        if not given:
             return value
-        for field in ("model", "weights", "train"):
+        others = ("model", "weights", "train", *(f for f in files if f != given[0]))
+        for field in others:
             default = cls.model_fields[field].get_default(call_default_factory=True)
-            if value.get(field) is not None and value[field] not in (
-                default,
-                default.model_dump(mode="json") if default is not None else None,
-            ):
-                raise ValueError(f"`onnx` is a whole model: take `{field}` away")
+            written = default.model_dump(mode="json") if isinstance(default, Settings) else None
+            if value.get(field) is not None and value[field] not in (default, written):
+                raise ValueError(f"`{given[0]}` is a whole teacher: take `{field}` away")
         return {**value, "train": None}
 
     @property
     def label(self) -> str:
         """The network in a few words, for tables."""
-        return self.onnx.name if self.onnx is not None else self.model.label
+        file = self.onnx or self.labels
+        return file.name if file is not None else self.model.label
+
+    @property
+    def is_network(self) -> bool:
+        """Whether there is a network, which could be exported and measured."""
+        return self.labels is None
 
     @model_validator(mode="after")
     def _trained_or_given(self) -> TeacherSettings:
         if self.onnx is None and self.input != OnnxInput():
             raise ValueError("`input` is about a file: give `onnx`")
-        if self.onnx is not None:
+        if self.onnx is not None or self.labels is not None:
             return self
         if self.train is None and self.weights is None and not self.model.pretrained:
             raise ValueError("`train: null` needs `weights`, or a `pretrained` model")

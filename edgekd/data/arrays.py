@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,10 @@ def from_arrays(
         task=settings.task,
         labels=settings.labels,
     )
-    splits = {part: Split(x[part], targets.y[part]) for part in found}
+    splits = {
+        part: Split(x[part], targets.y[part], np.arange(len(x[part])).astype(np.str_))
+        for part in found
+    }
     if targets.task in ("classification", "binary"):
         check_every_class(splits, targets.labels, where)
     return assemble(
@@ -137,7 +141,7 @@ def _complete(
     types = {split.x.dtype for split in parts.values()}
     if len(types) > 1:
         parts = {
-            part: Split(split.x.astype(np.float32, copy=False), split.y)
+            part: replace(split, x=split.x.astype(np.float32, copy=False))
             for part, split in parts.items()
         }
     return parts

@@ -35,6 +35,9 @@ class Split:
     y: NDArray[Any]
     """By the task: (N,) int64, the class of each sample; (N, L) float32, 1 where a label applies;
     (N, T) float32, numbers in raw units."""
+    ids: NDArray[np.str_] | None = None
+    """(N,), what names each sample in its source: a file's path in its folder, or a sample's
+    position in its array; None where the source has no names."""
 
     def __len__(self) -> int:
         return len(self.y)
@@ -105,6 +108,8 @@ def save(dataset: Dataset, folder: Path) -> None:
         for file, array in zip(_files(dataset.spec, name), arguments(split.x), strict=True):
             _save_array(folder / file, array)
         _save_array(folder / f"{name}_y.npy", split.y)
+        if split.ids is not None:
+            _save_array(folder / f"{name}_ids.npy", split.ids)
     description = {
         "format_version": FORMAT_VERSION,
         "name": dataset.name,
@@ -207,6 +212,8 @@ def _load_split(folder: Path, name: str, spec: Inputs) -> Split:
         np.load(folder / file, mmap_mode="r", allow_pickle=False)
         for file in (*_files(spec, name), f"{name}_y.npy")
     )
+    file = folder / f"{name}_ids.npy"
+    ids = np.load(file, mmap_mode="r", allow_pickle=False) if file.is_file() else None
     if isinstance(spec, NamedInputs):
-        return Split(dict(zip((part.name for part in spec.inputs), x, strict=True)), y)
-    return Split(x[0], y)
+        return Split(dict(zip((part.name for part in spec.inputs), x, strict=True)), y, ids)
+    return Split(x[0], y, ids)

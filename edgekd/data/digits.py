@@ -28,7 +28,10 @@ def load(_settings: DigitsData | None = None, _base: Path | None = None) -> Data
     """The digits: x (N, 1, 8, 8) uint8 from 0 to 16, labels "0" to "9"."""
     x, y = arrays()
     indices = json.loads(SPLIT_FILE.read_text(encoding="utf-8"))
-    splits = {name: Split(x[index], y[index]) for name, index in indices.items()}
+    splits = {
+        name: Split(x[index], y[index], np.array(index).astype(np.str_))
+        for name, index in indices.items()
+    }
     return assemble("digits", splits, tuple("0123456789"))
 
 

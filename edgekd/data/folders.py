@@ -22,7 +22,7 @@ from edgekd.data.parts import split_items
 from edgekd.errors import DataError
 from edgekd.store import digest
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Raise it when decoding, features or splits change."""
 
 
@@ -85,10 +85,13 @@ def read(settings: FolderData, path: Path, folder: Path) -> Dataset:
     if len(labels) < 2:
         raise DataError("Fewer than two classes are left.", where=str(path))
     y = np.array([labels.index(item.label) for item in items], np.int64)
+    ids = np.array([item.name for item in items], np.str_)
     parts = split_items(items, settings, str(path))
     _check_training(y[parts["train"]], labels, path)
     splits = {
-        part: Split(rows(decoded, decoded.kept[index], folder / f"{part}_x.npy"), y[index])
+        part: Split(
+            rows(decoded, decoded.kept[index], folder / f"{part}_x.npy"), y[index], ids[index]
+        )
         for part, index in parts.items()
     }
     (folder / DECODED).unlink()

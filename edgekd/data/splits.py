@@ -140,7 +140,8 @@ def _rarest(y: NDArray[Any]) -> NDArray[np.int64]:
 
 def _take(split: Split, index: ArrayLike) -> Split:
     order = np.sort(np.asarray(index))
-    return Split(take(split.x, order), split.y[order])
+    ids = split.ids[order] if split.ids is not None else None
+    return Split(take(split.x, order), split.y[order], ids)
 
 
 def _array(what: str) -> str:

@@ -19,6 +19,7 @@ from edgekd.config.stages import OnnxInput
 from edgekd.errors import StageError
 from edgekd.spec import METADATA_NAME, DeployedSpec, InputSpec, ModelSpec
 from edgekd.store import write_atomic
+from edgekd.tasks.classes import labels_differ
 
 PREFIX = "edgekd_"
 """Of everything that is added to the graph."""
@@ -341,22 +342,6 @@ def _squashing(spec: ModelSpec) -> tuple[str, ...]:
     if spec.task == "multilabel":
         return ("Sigmoid",)
     return () if spec.task == "regression" else ("Softmax",)
-
-
-def labels_differ(theirs: tuple[str, ...], ours: tuple[str, ...], where: str) -> StageError:
-    """The error of a teacher with other classes than the data, in a few of their names."""
-    only = [name for name in theirs if name not in ours]
-    lacking = [name for name in ours if name not in theirs]
-    told = [
-        f"{what} {', '.join(map(repr, names[:4]))}{' ...' if len(names) > 4 else ''}"
-        for what, names in (("only the teacher knows", only), ("only the data has", lacking))
-        if names
-    ]
-    return StageError(
-        "The teacher's classes are not those of the data.",
-        where=f"{where}: {'; '.join(told)}",
-        fix="give the data that it was trained on, or a teacher of these classes",
-    )
 
 
 def _make_node(operator: str, inputs: list[str], output: str, **attributes: Any) -> Any:

@@ -41,13 +41,17 @@ class SoftTargets:
 def soft_targets(
     chunks: Iterable[tuple[NDArray[np.floating], NDArray[np.integer]]],
     temperature: float,
+    *,
     standardize: bool = False,
+    rest: bool = False,
 ) -> SoftTargets:
     """What softmax(logits / temperature) says, mean over the samples.
 
     Args:
-        chunks: logits (n, C) and classes (n,) of some samples each, at least one in all.
+        chunks: logits (n, C) and the labels' columns (n,) of some samples each, at least one in
+            all; a column of -1 is none of them.
         standardize: logits are standardized first, as the method does (Sun et al. 2024).
+        rest: the last column is that of all classes which have none of their own.
     """
     entropy = outside = wrong = 0.0
     samples = classes = 0
@@ -59,8 +63,9 @@ def soft_targets(
         logged = log_softmax(logits, temperature)
         p = np.exp(logged)
         entropy -= float((p * logged).sum())
-        outside += float((1 - p.max(1)).sum())
-        wrong += float((logits.argmax(1) != y).sum())
+        named = p[:, :-1] if rest else p
+        outside += float((1 - named.max(1)).sum())
+        wrong += float((named.argmax(1) != y).sum())
         samples, classes = samples + len(y), logits.shape[1]
     entropy /= max(np.log(classes), EPSILON)
     return SoftTargets(entropy / samples, outside / samples, wrong / samples)

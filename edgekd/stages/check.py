@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from edgekd.store import MANIFEST, read_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgekd.train.answers import Answers
 
 CHUNK = 4096
 """Samples that are looked at together."""
@@ -34,7 +36,7 @@ def run(job: Job[CheckStage]) -> Made:
     import numpy as np
 
     from edgekd.data.dataset import load
-    from edgekd.distill.softlabels import LOGITS
+    from edgekd.distill.softlabels import opened
     from edgekd.quality import teacher
 
     data = load(job.inputs["data"])
@@ -46,12 +48,18 @@ def run(job: Job[CheckStage]) -> Made:
     )
     if data.task not in CLASSIFIERS:
         return Made(note=_note(figures), teachers=[figures])
-    logits = np.load(job.inputs["teacher"] / VALIDATION_LOGITS, allow_pickle=False)
-    figures = teacher.with_calibration(figures, logits, data.validation.y, job.seed)
-    cached = np.load(job.inputs["softlabels"] / LOGITS, mmap_mode="r", allow_pickle=False)
+    file = job.inputs["teacher"] / VALIDATION_LOGITS
+    if file.is_file():
+        logits = np.load(file, allow_pickle=False)
+        figures = teacher.with_calibration(figures, logits, data.validation.y, job.seed)
     settings = job.settings
+    answers = opened(job.inputs["softlabels"], settings.temperature)
+    chunks = _chunks(answers, data.train.y)
     found = teacher.soft_targets(
-        _chunks(cached[0], data.train.y), settings.temperature, settings.standardize
+        chunks,
+        settings.temperature,
+        standardize=settings.standardize,
+        rest=answers.top is not None,
     )
     figures = figures.model_copy(update={"temperature": settings.temperature, **vars(found)})
     warnings = teacher.warn(figures, data.validation.y, data.classes)
@@ -62,16 +70,31 @@ def run(job: Job[CheckStage]) -> Made:
 
 def _validation(folder: Path) -> Accuracy | None:
     """The score that the teacher's own stage found."""
-    models = [ModelFigures.model_validate(raw) for raw in read_json(folder / MANIFEST)["models"]]
-    return models[0].validation if models else None
+    return validation_of(read_json(folder / MANIFEST))
 
 
-def _chunks(logits: NDArray[Any], y: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+def validation_of(manifest: Mapping[str, Any]) -> Accuracy | None:
+    """The validation score of a finished teacher; None of soft labels that have no such answers."""
+    models = [ModelFigures.model_validate(raw) for raw in manifest["models"]]
+    if models:
+        return models[0].validation
+    teachers = [TeacherFigures.model_validate(raw) for raw in manifest["teachers"]]
+    return teachers[0].validation if teachers else None
+
+
+def _chunks(answers: Answers, y: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """The answers to the samples as they are."""
     import numpy as np
+    import torch
 
     for start in range(0, len(y), CHUNK):
-        part = slice(start, start + CHUNK)
-        yield np.asarray(logits[part]), np.asarray(y[part])
+        end = min(len(y), start + CHUNK)
+        logits, top = answers.at(0, torch.arange(start, end))
+        classes = np.asarray(y[start:end])
+        if top is not None:  # its column, or -1
+            hit = top.numpy() == classes[:, None]
+            classes = np.where(hit.any(1), hit.argmax(1), -1)
+        yield logits.numpy(), classes
 
 
 def _note(figures: TeacherFigures) -> str:

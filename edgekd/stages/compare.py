@@ -32,7 +32,7 @@ def run(job: Job[CompareStage]) -> Made:
 
     data = load(job.inputs["data"])
     spec, y = data.model_spec(""), data.test.y
-    (_, teacher), *_ = _answers(job.inputs["teacher"])
+    teacher = next((outputs for _, outputs in _answers(job.inputs["teacher"])), None)
     forms = {
         (stage, precision): outputs
         for stage, folder in job.inputs.items()
@@ -43,7 +43,8 @@ def run(job: Job[CompareStage]) -> Made:
     gains: list[GainFigures] = []
     for (stage, precision), outputs in forms.items():
         about = {"stage": stage, "seed": job.seed, "precision": precision}
-        kept.append(retention(outputs, teacher, y, spec, **about))
+        if teacher is not None:  # soft labels may be of the training samples alone
+            kept.append(retention(outputs, teacher, y, spec, **about))
         control = forms.get((f"{CONTROL}{stage}", precision))
         if control is not None:
             gains.append(gain(outputs, control, y, spec, **about))
@@ -60,6 +61,8 @@ def _answers(folder: Path) -> list[tuple[str, NDArray[np.floating]]]:
         if model.accuracy is not None:  # an exported file has its answers measured elsewhere
             file = (folder / model.path).parent / TEST_LOGITS
             found.append((model.precision, np.load(file, allow_pickle=False)))
+    if not models and (folder / TEST_LOGITS).is_file():  # a teacher without a network
+        found.append(("float32", np.load(folder / TEST_LOGITS, allow_pickle=False)))
     return found
 
 

@@ -59,7 +59,7 @@ def with_weights(
 
 def _compare(spec: ModelSpec, data: Dataset, path: Path) -> list[str]:
     """What differs between the data that the network was saved with and this."""
-    from edgekd.export.given_onnx import labels_differ
+    from edgekd.tasks.classes import labels_differ
 
     if spec.task != data.task:
         raise StageError(

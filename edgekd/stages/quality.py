@@ -85,6 +85,8 @@ def _files(job: Job[QualityStage]) -> list[File]:
 
     files = []
     for role, stage, precision in ROLES:
+        if stage not in job.inputs:  # a teacher without a network
+            continue
         folder = job.inputs[stage]
         models = [ModelFigures.model_validate(m) for m in read_json(folder / MANIFEST)["models"]]
         found = {m.format: m.path for m in models if m.precision == precision}

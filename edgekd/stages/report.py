@@ -64,7 +64,12 @@ def details(summary: Summary, run_folder: Path) -> Details:
     }
     data = load(folders["data"])
     networks = _networks(summary)
-    outputs = {role: _outputs(run_folder / stage.folder) for role, stage in networks.items()}
+    answered = {role: run_folder / stage.folder for role, stage in networks.items()}
+    outputs = {
+        role: _outputs(folder)
+        for role, folder in answered.items()
+        if (folder / TEST_LOGITS).is_file()  # soft labels may be of the training samples alone
+    }
     settings = summary.settings
     return Details(
         histories=histories,

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
 from edgekd.stages.base import Job, Made
-from edgekd.stages.teachers import finished_teacher
+from edgekd.stages.teachers import TRAIN_LOGITS, finished_teacher, is_labels
+
+if TYPE_CHECKING:
+    from edgekd.data.dataset import Dataset
+
+CHUNK = 4096
+"""Samples that are copied at a time."""
 
 
 class SoftLabelsStage(Settings):
@@ -27,13 +35,36 @@ def run(job: Job[SoftLabelsStage]) -> Made:
     from edgekd.distill.softlabels import check_soft_labels, load_soft_labels, make_soft_labels
 
     data = load(job.inputs["data"])
-    teacher = finished_teacher(job.inputs["teacher"], job.base).model
-    augment = job.settings.augment
+    augment, folder = job.settings.augment, job.inputs["teacher"]
     check_augment(augment, data.spec)
+    if is_labels(folder):
+        return _given(job, data)
+    teacher = finished_teacher(folder, job.base).model
     make_soft_labels(
         teacher, data.train, data.spec, augment, job.seed, data.fingerprint, job.out, job.progress
     )
-    logits = load_soft_labels(job.out, data.train, data.fingerprint, augment, job.seed)
-    check_soft_labels(logits, teacher, data.train, data.spec, augment, job.seed)
-    views = "1 view" if len(logits) == 1 else f"{len(logits)} views"
-    return Made(note=f"{len(data.train.y)} samples, {views} each")
+    answers = load_soft_labels(job.out, data.train, data.fingerprint, augment, job.seed)
+    check_soft_labels(answers, teacher, data.train, data.spec, augment, job.seed)
+    return Made(note=_note(len(data.train), len(answers)))
+
+
+def _given(job: Job[SoftLabelsStage], data: Dataset) -> Made:
+    """The answers of a teacher that has no network."""
+    import numpy as np
+
+    from edgekd.distill.softlabels import write_soft_labels
+
+    given = np.load(job.inputs["teacher"] / TRAIN_LOGITS, mmap_mode="r", allow_pickle=False)
+    views, samples, _ = given.shape
+    chunks = (
+        (view, start, np.asarray(given[view, start : start + CHUNK]))
+        for view in range(views)
+        for start in range(0, samples, CHUNK)
+    )
+    augment = job.settings.augment
+    write_soft_labels(job.out, chunks, (views, samples), augment, job.seed, data.fingerprint)
+    return Made(note=_note(samples, views))
+
+
+def _note(samples: int, views: int) -> str:
+    return f"{samples} samples, {'1 view' if views == 1 else f'{views} views'} each"

@@ -20,11 +20,13 @@ class TeacherStage(Settings):
     """What the stage may know. The gate is not part of it: a new gate retrains nothing."""
 
     model: ModelSettings | None
-    """The network; None for `onnx`."""
+    """The network; None for `onnx` and `labels`."""
     onnx: str | None = None
     """An .onnx file that is the teacher as it is."""
     input: OnnxInput | None = None
     """How that file wants its input."""
+    labels: str | None = None
+    """A file of soft labels in place of a network."""
     train: TrainSettings | None
     """How it is trained, or None for `weights` as they are."""
     weights: str | None
@@ -34,7 +36,7 @@ class TeacherStage(Settings):
 
 
 def run(job: Job[TeacherStage]) -> Made:
-    """Writes the saved teacher, or the .onnx file adapted to the data.
+    """Writes the saved teacher, the .onnx file adapted to the data, or the soft labels checked.
 
     Raises:
         StageError: the loss is not finite, or the weights or the file do not fit.
@@ -47,6 +49,10 @@ def run(job: Job[TeacherStage]) -> Made:
         from edgekd.stages.onnx_teacher import take
 
         return take(job, job.base / settings.onnx, settings.input or OnnxInput())
+    if settings.labels is not None:
+        from edgekd.stages import labels_teacher
+
+        return labels_teacher.take(job, job.base / settings.labels, settings.augment)
     assert settings.model is not None
     data = load(job.inputs["data"])
     fresh_torch_seed(job.seed)
@@ -74,15 +80,24 @@ def run(job: Job[TeacherStage]) -> Made:
     return Made(note=note(figures), models=[figures], warnings=warnings)
 
 
-def check_gate(require: Require, validation: Accuracy, node: str) -> None:
+def check_gate(require: Require, validation: Accuracy | None, node: str) -> None:
     """The teacher-quality gate, on validation.
 
     Raises:
-        StageError: the teacher is not good enough to learn from.
+        StageError: the teacher is not good enough to learn from, or nothing says how good it is.
     """
     from edgekd.tasks.names import is_share, title
 
     least = max(require.accuracy, require.score or 0.0)
+    if validation is None:
+        if not least:
+            return
+        raise StageError(
+            "The pipeline requires a score of the teacher, and its file of soft labels has no "
+            "answers on validation.",
+            where=f"{node}: teacher.require",
+            fix="add validation_logits to the file, or leave teacher.require out",
+        )
     if validation.value >= least or (not require.accuracy and require.score is None):
         return
     metric = validation.metric

@@ -1,4 +1,4 @@
-"""The finished teacher for the stages after it: a network of torch, or an .onnx file."""
+"""The finished teacher for the stages after it: a network of torch, an .onnx file, or labels."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ FILE = "teacher.onnx"
 """The file of an .onnx teacher in its artefact, adapted to the data."""
 FACTS = "teacher.json"
 """Its number of parameters."""
+TRAIN_LOGITS = "train_logits.npy"
+"""Answers (K, N, C) of a teacher that is a file of soft labels."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,19 @@ def finished_teacher(folder: Path, base: Path) -> Teacher:
     return Teacher(model, parameters(model))
 
 
+def parameters_of(folder: Path, base: Path) -> int | None:
+    """How large the teacher is; None of soft labels alone."""
+    return None if is_labels(folder) else finished_teacher(folder, base).parameters
+
+
 def is_file(folder: Path) -> bool:
     """Whether the teacher of this artefact is an .onnx file."""
     return (folder / FILE).is_file()
+
+
+def is_labels(folder: Path) -> bool:
+    """Whether the teacher of this artefact is a file of soft labels, without a network."""
+    return (folder / TRAIN_LOGITS).is_file()
 
 
 def onnx_module(path: Path) -> nn.Module:

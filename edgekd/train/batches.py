@@ -17,6 +17,7 @@ from edgekd.data.augment import view
 from edgekd.data.dataset import Split
 from edgekd.data.mixing import Pairs, blend, pairs
 from edgekd.spec import Inputs, InputSpec, NamedInputs
+from edgekd.train.answers import Answers
 from edgekd.train.prefetch import prefetched
 
 
@@ -32,7 +33,9 @@ class Batch:
     index: Tensor
     """(B,), where the samples stand in the split."""
     teacher: Tensor | None = None
-    """(B, C), the teacher's logits for exactly these views, float32."""
+    """(B, C), the teacher's logits for exactly these views, float32; (B, k + 1) with `top`."""
+    top: Tensor | None = None
+    """(B, k), the classes that `teacher` has the logits of; its last column is that of the rest."""
     partner: Tensor | None = None
     """As y: the targets of what is mixed in (mixup, CutMix); None where nothing is."""
     share: Tensor | None = None
@@ -137,7 +140,7 @@ def training_batches(
     augment: Augment,
     augment_seed: int,
     view_number: int,
-    teacher: Tensor | None,
+    teacher: Answers | None,
     spec: Inputs,
 ) -> Generator[Batch, None, None]:
     """The batches of one epoch. Where they take work, because samples are varied or streamed, the
@@ -148,15 +151,15 @@ def training_batches(
         y: (N,).
         order: (N,), the epoch's permutation.
         view_number: which view of every sample this epoch trains on.
-        teacher: (K, N, C), the teacher's logits of all views, or None.
+        teacher: its answers to all views, or None.
         spec: of the samples, which some variations need.
     """
 
     def make(start: int, end: int) -> Batch:
         index = order[start:end]
         samples, mixed = varied(x, index, augment, augment_seed, view_number, spec)
-        targets = teacher[view_number][index].float() if teacher is not None else None
-        batch = Batch(samples, y[index], index, targets)
+        targets, top = teacher.at(view_number, index) if teacher is not None else (None, None)
+        batch = Batch(samples, y[index], index, targets, top)
         if mixed is None:
             return batch
         return replace(batch, partner=y[mixed.index], share=mixed.share)

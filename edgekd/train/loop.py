@@ -24,6 +24,7 @@ from edgekd.spec import HEADLINE, Inputs, Task
 from edgekd.store import digest
 from edgekd.tasks.losses import headline, label_loss
 from edgekd.train import checkpoint as checkpoints
+from edgekd.train.answers import Answers
 from edgekd.train.batches import (
     Batch,
     Samples,
@@ -56,7 +57,7 @@ def fit(
     task: Task = "classification",
     augment: Augment | None = None,
     augment_seed: int | None = None,
-    teacher_logits: Tensor | None = None,
+    teacher_logits: Tensor | Answers | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[int, nn.Module], None] | None = None,
     progress: Progress = SILENT,
@@ -73,7 +74,8 @@ def fit(
         train: targets by the task; a regression's are standardised already.
         validation: likewise.
         task: what the targets are; decides what an epoch is judged by.
-        teacher_logits: (K, N, C), the teacher's answer to each of the K views of each sample.
+        teacher_logits: (K, N, C), the teacher's answer to each of the K views of each sample; or
+            what `load_soft_labels` gives.
         augment_seed: seed of the views, which must be the one of the soft-label cache; `seed` if
             left out.
         checkpoint: folder for the state after each epoch; None keeps none.
@@ -108,7 +110,7 @@ def fit(
             augment,
             seed if augment_seed is None else augment_seed,
             epoch % augment.view_count,
-            teacher_logits.to(where) if teacher_logits is not None else None,
+            Answers.of(teacher_logits) if isinstance(teacher_logits, Tensor) else teacher_logits,
             spec,
         )
         with closing(batches):  # what is made ahead ends with the epoch, however it ends

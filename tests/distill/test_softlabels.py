@@ -39,7 +39,7 @@ def make(teacher, train, folder, augment=AUGMENT):
 
 def test_every_view_is_what_the_teacher_says_to_it(teacher, train, tmp_path):
     logits = make(teacher, train, tmp_path)
-    assert logits.shape == (3, 40, 3)
+    assert logits.values.shape == (3, 40, 3)
     x = torch.from_numpy((train.x - 0.5) / 2)
     teacher.eval()
     for number in range(3):
@@ -47,7 +47,7 @@ def test_every_view_is_what_the_teacher_says_to_it(teacher, train, tmp_path):
             index = torch.tensor([sample])
             with torch.no_grad():
                 expected = teacher(view(x[index], index, AUGMENT, 7, number))[0]
-            assert torch.allclose(logits[number, sample].float(), expected, atol=2e-3)
+            assert torch.allclose(logits.at(number, index)[0][0], expected, atol=2e-3)
 
 
 @pytest.mark.parametrize("augment", [Augment(mixup=0.4, views=3), Augment(cutmix=1, views=3)])
@@ -62,12 +62,12 @@ def test_mixed_views_are_what_the_teacher_says_to_them(teacher, train, tmp_path,
             pair = pairs(index, 40, (1, 6, 6), augment, 7, number)
             mixed = blend(x, x[pair.index], pair)
         with torch.no_grad():
-            assert torch.allclose(logits[number].float(), teacher(mixed), atol=2e-3)
+            assert torch.allclose(logits.at(number, index)[0], teacher(mixed), atol=2e-3)
     check_soft_labels(logits, teacher, train, SPEC, augment, 7)
 
 
 def test_without_augmentation_there_is_one_view(teacher, train, tmp_path):
-    assert make(teacher, train, tmp_path, Augment()).shape == (1, 40, 3)
+    assert make(teacher, train, tmp_path, Augment()).values.shape == (1, 40, 3)
 
 
 def test_the_teacher_is_not_left_in_another_mode(teacher, train, tmp_path):

@@ -35,7 +35,7 @@ def figures(value: float, **more: float) -> TeacherFigures:
 def test_soft_targets_are_scipys(temperature: float, standardize: bool):
     logits, y = answers(500, 7, 3.0)
     chunks = [(logits[i : i + 130].astype(np.float16), y[i : i + 130]) for i in range(0, 500, 130)]
-    found = soft_targets(chunks, temperature, standardize)
+    found = soft_targets(chunks, temperature, standardize=standardize)
     z = logits.astype(np.float16).astype(np.float64)
     if standardize:
         z = (z - z.mean(1, keepdims=True)) / (z.std(1, keepdims=True) + 1e-7)

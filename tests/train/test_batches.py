@@ -14,6 +14,7 @@ from edgekd.config.data import Augment
 from edgekd.data.augment import view
 from edgekd.data.dataset import Split
 from edgekd.spec import InputSpec
+from edgekd.train.answers import Answers
 from edgekd.train.batches import Batch, batch_bounds, epoch_order, mix, training_batches, varied
 
 SPEC = InputSpec(kind="image", shape=(1, 5, 5), mean=(0.0,), std=(1.0,), peak=1.0)
@@ -45,7 +46,7 @@ def test_teacher_logits_are_those_of_the_samples_and_the_view():
     all_views = torch.stack([view(x, torch.arange(20), augment, 7, k) for k in range(3)])
     teacher = all_views.flatten(2).half()
     batches = training_batches(
-        x, torch.arange(20), epoch_order(20, 7, 4), 6, augment, 7, 1, teacher, SPEC
+        x, torch.arange(20), epoch_order(20, 7, 4), 6, augment, 7, 1, Answers.of(teacher), SPEC
     )
     for batch in batches:
         assert batch.teacher is not None
@@ -106,7 +107,7 @@ def test_mixed_batches_show_what_the_teacher_saw_and_both_targets(augment: Augme
     shown = [varied(x, everything, augment, 7, k, SPEC)[0] for k in range(8)]
     assert torch.equal(shown[0], x)
     base = view(x, everything, augment, 7, 3)
-    teacher = torch.stack(shown).flatten(2)
+    teacher = Answers.of(torch.stack(shown).flatten(2))
     order = epoch_order(30, 7, 3)
     for batch in training_batches(x, everything * 2, order, 7, augment, 7, 3, teacher, SPEC):
         assert batch.teacher is not None and batch.partner is not None and batch.share is not None
