@@ -21,6 +21,7 @@ from edgekd.progress import SILENT, Progress
 from edgekd.results import ModelFigures, StageFigures, Summary, TeacherFigures
 from edgekd.stages.base import Job, Made
 from edgekd.stages.check import no_better, validation_of
+from edgekd.stages.layer_check import check_layers
 from edgekd.stages.report import REPORT, write_report
 from edgekd.stages.task_check import check_task
 from edgekd.stages.teacher import check_gate
@@ -97,6 +98,9 @@ def run(
     for node in nodes:
         manifest = store.finished(node.stage, node.key)
         cached = manifest is not None
+        if node.stage == "teacher" and not cached:
+            of_data = node.inputs["data"]
+            check_layers(pipeline, store.path(of_data.stage, of_data.key), base)
         manifest = manifest or _make(node, store, base, progress)
         manifests[node.name] = manifest
         figures = _stage_figures(node, manifest, cached, store)

@@ -10,7 +10,14 @@ from typing import Any
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
-from edgekd.config.methods import LabelsSettings, Method
+from edgekd.config.methods import (
+    LabelsSettings,
+    Method,
+    needs_features,
+    needs_logits,
+    parts_of,
+    without_features,
+)
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.stages import ModelSettings
 from edgekd.errors import ConfigError
@@ -119,6 +126,7 @@ class _Branch:
     def __init__(self, pipeline: Pipeline, base: Path, seed: int, data: Node) -> None:
         self.pipeline, self.base, self.seed, self.data = pipeline, base, seed, data
         self.made: list[Node] = []
+        self.soft: Node | None = None
 
     def add(self, stage: str, settings: Settings, inputs: dict[str, Node], **outside: Any) -> Node:
         name = f"{stage}@{self.seed}" if self.pipeline.seeds else stage
@@ -129,15 +137,16 @@ class _Branch:
     def nodes(self) -> list[Node]:
         p = self.pipeline
         teacher = self.teacher()
-        soft = {"softlabels": self.soft_labels(teacher)} if self.soft_labels_wanted() else {}
-        student = self.arm(teacher, soft, p.distill.method)
+        if self.soft_labels_wanted():
+            self.soft = self.soft_labels(teacher)
+        student = self.arm(teacher, p.distill.method)
         if p.control:
-            self.arm(teacher, {}, LabelsSettings(), CONTROL)
+            self.arm(teacher, LabelsSettings(), CONTROL)
         self.compare(teacher)
         self.deploy(teacher, student)
         return self.made
 
-    def arm(self, teacher: Node, soft: dict[str, Node], method: Method, prefix: str = "") -> Node:
+    def arm(self, teacher: Node, method: Method, prefix: str = "") -> Node:
         """The student from its first training to its last form; with `CONTROL` before the stages'
         names, all of it by `method`.
         """
@@ -148,19 +157,20 @@ class _Branch:
                 model=p.student.model, method=method, train=p.distill.train, augment=augment
             )
             before = {} if prefix else {"teacher": teacher}
-            outside = self.trained(p.student.model, p.distill.train.precision)
-            inputs = {**before, **_if_soft(method, soft)}
+            outside = self.trained(p.student.model, p.distill.train.precision, method)
+            inputs = {**before, **self.learns_from(teacher, method)}
             student = self.add(f"{prefix}distill", settings, inputs, **outside)
         if p.finetune is not None:
             chosen = method if prefix else p.finetune.method or method
             finetune = FinetuneStage(method=chosen, train=p.finetune.train, augment=augment)
-            student = self.refine(f"{prefix}finetune", finetune, student, _if_soft(chosen, soft))
+            student = self.refine(f"{prefix}finetune", finetune, student, teacher, chosen)
         if p.prune is not None:
             prune = PruneStage(prune=p.prune, method=method, augment=augment)
-            student = self.refine(f"{prefix}prune", prune, student, _if_soft(method, soft))
+            student = self.refine(f"{prefix}prune", prune, student, teacher, method)
         if p.quantize is not None:
             quantize = QuantizeStage(quantize=p.quantize, method=method, augment=augment)
-            student = self.refine(f"{prefix}quantize", quantize, student, _if_soft(method, soft))
+            through = without_features(method)
+            student = self.refine(f"{prefix}quantize", quantize, student, teacher, through)
         return student
 
     def compare(self, teacher: Node) -> None:
@@ -192,13 +202,22 @@ class _Branch:
         return self.add("teacher", settings, {}, **outside)
 
     def soft_labels_wanted(self) -> bool:
-        return any(_needs_teacher(method) for method in self.methods())
+        return any(needs_logits(method) for method in self.methods())
 
     def methods(self) -> list[Method]:
         """Those that the pipeline names."""
         finetune = self.pipeline.finetune
         own = [finetune.method] if finetune is not None and finetune.method is not None else []
         return [self.pipeline.distill.method, *own]
+
+    def learns_from(self, teacher: Node, method: Method) -> dict[str, Node]:
+        """What a training with the method needs of the teacher: its answers, itself, or both."""
+        found: dict[str, Node] = {}
+        if needs_logits(method) and self.soft is not None:
+            found["softlabels"] = self.soft
+        if needs_features(method):
+            found["teacher"] = teacher
+        return found
 
     def soft_labels(self, teacher: Node) -> Node:
         settings = SoftLabelsStage(augment=self.pipeline.data.augment)
@@ -208,16 +227,19 @@ class _Branch:
 
     def check(self) -> CheckStage:
         """The check, at the temperature of the method that learns from the teacher."""
-        method = next(m for m in self.methods() if _needs_teacher(m))
+        method = next(m for ms in self.methods() for m in parts_of(ms) if needs_logits(m))
         return CheckStage(
             temperature=getattr(method, "temperature", 1.0),
             standardize=getattr(method, "standardize", False),
         )
 
-    def refine(self, stage: str, settings: Settings, student: Node, soft: dict[str, Node]) -> Node:
+    def refine(
+        self, stage: str, settings: Settings, student: Node, teacher: Node, method: Method
+    ) -> Node:
         """A stage that takes the student and gives it back changed."""
-        outside = self.trained(self.pipeline.student_model, "auto")
-        return self.add(stage, settings, {"student": student, **soft}, **outside)
+        outside = self.trained(self.pipeline.student_model, "auto", method)
+        learns_from = self.learns_from(teacher, method)
+        return self.add(stage, settings, {"student": student, **learns_from}, **outside)
 
     def deploy(self, teacher: Node, student: Node) -> None:
         p = self.pipeline
@@ -256,11 +278,16 @@ class _Branch:
         settings = ExportStage(role="teacher", quantized=False, export=both)
         return {"teacher": self.add("export-teacher", settings, {"teacher": teacher})}
 
-    def trained(self, model: ModelSettings, precision: str) -> dict[str, Any]:
+    def trained(
+        self, model: ModelSettings, precision: str, method: Method | None = None
+    ) -> dict[str, Any]:
         """What a training depends on beside its settings."""
         from edgekd.train.precision import effective_precision
 
         outside: dict[str, Any] = {"precision": effective_precision(precision)}
+        modules = {getattr(part, "module", None) for part in parts_of(method or ())} - {None}
+        if modules:
+            outside["methods"] = {module: code_key(module) for module in sorted(map(str, modules))}
         if model.python is not None:
             from edgekd.models.python_source import python_source
 
@@ -270,14 +297,6 @@ class _Branch:
 
             outside["library"] = library_source(model, self.base)
         return outside
-
-
-def _needs_teacher(method: Method) -> bool:
-    return not isinstance(method, LabelsSettings)
-
-
-def _if_soft(method: Method, soft: dict[str, Node]) -> dict[str, Node]:
-    return soft if _needs_teacher(method) else {}
 
 
 def weights_fingerprint(path: Path, field: str) -> str:

@@ -212,6 +212,8 @@ def _locate(model: type[BaseModel], loc: Location) -> tuple[Location, list[str]]
     known: list[str] = sorted(model.model_fields)
     for item in loc:
         fields = {name: field for m in current for name, field in m.model_fields.items()}
+        if item in ("<one>", "<several>"):  # which form a field has
+            continue
         if isinstance(item, str) and current and item not in fields and path:
             tagged = [m for m in current if _has_tag(m, item)]
             if tagged:  # the discriminator's value, which stands in no file

@@ -1,86 +1,46 @@
-"""Settings of distillation methods: the loss that a student is trained with.
+"""The loss that a student is trained with: one distillation method, or a sum of several.
 
 Defaults are the authors', for CIFAR-100, unless said.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from edgekd.config.base import Settings
+from edgekd.config.feature_methods import ATSettings, FeatureMethod, FitNetSettings
+from edgekd.config.logit_methods import (
+    COMPARE_CLASSES,
+    NEED_LABELS,
+    DISTSettings,
+    DKDSettings,
+    KDSettings,
+    LogitMethod,
+    NKDSettings,
+)
+from edgekd.config.method_base import FromFeatures
 
-
-class FromLogits(Settings):
-    """What the methods on logits share."""
-
-    ce_weight: NonNegativeFloat = 1.0
-    """Weight of the loss with the labels."""
-    kd_weight: NonNegativeFloat = 1.0
-    """Weight of the method's loss."""
-    standardize: bool = False
-    """Logits of both are standardized for each sample before the method's loss (Sun et al. 2024,
-    logit standardization): only their relations are learned. The loss with the labels takes them as
-    they are. The authors then take a `temperature` of 2 and nine times the weight."""
-
-
-class KDSettings(FromLogits):
-    """Hinton's distillation: soft targets at a temperature (Hinton et al. 2015). Of several labels,
-    each by itself. Of a regression, the teacher says how near to the target to come."""
-
-    name: Literal["kd"] = "kd"
-    temperature: PositiveFloat = 4.0
-    """Divides the logits of both before the softmax."""
-    ce_weight: NonNegativeFloat = 0.1
-    """Weight of the loss with the labels: cross-entropy, or the task's own."""
-    kd_weight: NonNegativeFloat = 0.9
-    """Weight of T² KL(teacher ‖ student), or of a regression's loss with the teacher."""
-    regression: Literal["bounded", "mimic"] = "bounded"
-    """Of a regression: `bounded` is the squared error with the target until the student is nearer
-    to it than the teacher (Chen et al. 2017); `mimic` the squared difference from the teacher's
-    answers (Ba and Caruana 2014)."""
-    margin: NonNegativeFloat = 0.0
-    """Of `bounded`: so much nearer than the teacher, in squared standard deviations."""
-
-
-class DKDSettings(FromLogits):
-    """Decoupled distillation: how sure the teacher is of the target, and how it sees the other
-    classes, each with a weight of its own (Zhao et al. 2022, equation 7)."""
-
-    name: Literal["dkd"] = "dkd"
-    temperature: PositiveFloat = 4.0
-    """Divides the logits of both before the softmax."""
-    alpha: NonNegativeFloat = 1.0
-    """Weight of the divergence of target against the rest."""
-    beta: NonNegativeFloat = 8.0
-    """Weight of the divergence among the other classes; 2 for a ResNet-20, 6 for a WRN-16-2."""
-    warmup_epochs: PositiveInt = 20
-    """Epochs in which the weight of the method's loss climbs to its own, from 1/20 on."""
-
-
-class DISTSettings(FromLogits):
-    """Relations instead of values: one less Pearson's correlation of student and teacher, within
-    each sample and within each class (Huang et al. 2022, equations 9 to 11)."""
-
-    name: Literal["dist"] = "dist"
-    temperature: PositiveFloat = 4.0
-    """Divides the logits of both before the softmax; 1 for ImageNet."""
-    beta: NonNegativeFloat = 1.0
-    """Weight of the relations among the classes of a sample."""
-    gamma: NonNegativeFloat = 1.0
-    """Weight of the relations among the samples of a class, in the batch."""
-
-
-class NKDSettings(FromLogits):
-    """Normalised distillation: the target's cross-entropy by the teacher's probability, and the
-    other classes' cross-entropy, normalised among themselves (Yang et al. 2023, equation 5)."""
-
-    name: Literal["nkd"] = "nkd"
-    temperature: PositiveFloat = 1.0
-    """Divides the logits of the other classes before their softmax."""
-    gamma: NonNegativeFloat = 1.5
-    """Weight of the other classes."""
+__all__ = [
+    "COMPARE_CLASSES",
+    "NEED_LABELS",
+    "ATSettings",
+    "DISTSettings",
+    "DKDSettings",
+    "FitNetSettings",
+    "KDSettings",
+    "LabelsSettings",
+    "LogitMethod",
+    "Method",
+    "NKDSettings",
+    "OneMethod",
+    "ce_weight",
+    "needs_features",
+    "needs_logits",
+    "parts_of",
+    "without_features",
+]
 
 
 class LabelsSettings(Settings):
@@ -89,9 +49,65 @@ class LabelsSettings(Settings):
     name: Literal["labels"] = "labels"
 
 
-LogitMethod = KDSettings | DKDSettings | DISTSettings | NKDSettings
-Method = Annotated[LogitMethod | LabelsSettings, Field(discriminator="name")]
-NEED_LABELS = (DKDSettings, NKDSettings)
-"""Methods that tell the target from the other classes, so that mixed samples do not suit them."""
-COMPARE_CLASSES = (DKDSettings, DISTSettings, NKDSettings)
-"""Methods that only classes have."""
+def _checked(methods: tuple[OneMethod, ...]) -> tuple[OneMethod, ...]:
+    if not methods:
+        raise ValueError("name at least one method")
+    if len(methods) > 1 and any(isinstance(method, LabelsSettings) for method in methods):
+        raise ValueError(
+            "the loss with the labels stands beside every method: set the first one's `ce_weight`"
+        )
+    first = methods[0]
+    for method in methods[1:]:
+        default = type(method).model_fields["ce_weight"].default
+        if method.ce_weight not in (default, first.ce_weight):  # type: ignore[union-attr]
+            raise ValueError(
+                "the loss with the labels counts once, with the `ce_weight` of the first method: "
+                f"take that of {method.name} away"
+            )
+    return methods
+
+
+def _one_or_several(value: Any) -> str:
+    return "<several>" if isinstance(value, list | tuple) else "<one>"
+
+
+OneMethod = Annotated[LogitMethod | FeatureMethod | LabelsSettings, Field(discriminator="name")]
+Method = Annotated[
+    Annotated[OneMethod, Tag("<one>")]
+    | Annotated[tuple[OneMethod, ...], AfterValidator(_checked), Tag("<several>")],
+    Discriminator(_one_or_several),
+]
+"""ce_weight * the loss with the labels + the sum of weight * method; the `ce_weight` is that of the
+first method."""
+
+
+def parts_of(method: Method) -> tuple[OneMethod, ...]:
+    """The methods of a sum; one alone is a sum of one."""
+    return method if isinstance(method, tuple) else (method,)
+
+
+def ce_weight(method: Method) -> float:
+    """The weight of the loss with the labels."""
+    first = parts_of(method)[0]
+    return 1.0 if isinstance(first, LabelsSettings) else first.ce_weight
+
+
+def needs_logits(method: Method) -> bool:
+    """Whether the teacher's answers to the training samples are asked for."""
+    return any(not isinstance(part, FromFeatures | LabelsSettings) for part in parts_of(method))
+
+
+def needs_features(method: Method) -> bool:
+    """Whether the teacher itself has to run beside the student."""
+    return any(isinstance(part, FromFeatures) for part in parts_of(method))
+
+
+def without_features(method: Method) -> Method:
+    """The methods that do without feature maps, with the same weight of the labels' loss; the
+    labels alone if there are none."""
+    kept = tuple(part for part in parts_of(method) if not isinstance(part, FromFeatures))
+    if not kept:
+        return LabelsSettings()
+    if isinstance(kept[0], LabelsSettings):
+        return kept
+    return (kept[0].model_copy(update={"ce_weight": ce_weight(method)}), *kept[1:])

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from edgekd.config.base import Settings
 from edgekd.config.data import DataSettings, DigitsData
-from edgekd.config.methods import NEED_LABELS, LabelsSettings
+from edgekd.config.methods import NEED_LABELS, LabelsSettings, needs_features, parts_of
 from edgekd.config.quality import QualitySettings
 from edgekd.config.stages import (
     BenchSettings,
@@ -62,6 +62,8 @@ def expand(raw: Any) -> Any:
             node = child
         if isinstance(node, dict) and isinstance(node.get(last), str):
             node[last] = {field: node[last]}
+        elif last == "method" and isinstance(node, dict) and isinstance(node.get(last), list):
+            node[last] = [{field: m} if isinstance(m, str) else m for m in node[last]]
     return full
 
 
@@ -150,7 +152,7 @@ class Pipeline(Settings):
     def _control_differs(self) -> Pipeline:
         if not self.control:
             return self
-        if isinstance(self.distill.method, LabelsSettings):
+        if isinstance(parts_of(self.distill.method)[0], LabelsSettings):
             raise ValueError(
                 "control: the student is trained on labels alone, so it is the control itself: "
                 "give distill.method a method with the teacher, or leave `control` out"
@@ -184,11 +186,24 @@ class Pipeline(Settings):
     def _method_fits_mixing(self) -> Pipeline:
         finetune = self.finetune.method if self.finetune is not None else None
         for field, method in (("distill", self.distill.method), ("finetune", finetune)):
-            if self.data.augment.mixes and isinstance(method, NEED_LABELS):
+            for part in parts_of(method or ()):
+                if not self.data.augment.mixes or not isinstance(part, NEED_LABELS):
+                    continue
                 raise ValueError(
-                    f"{field}.method {method.name} tells the target from the other classes, and "
+                    f"{field}.method {part.name} tells the target from the other classes, and "
                     "samples mixed by mixup or cutmix have two: take kd or dist"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _method_fits_teacher(self) -> Pipeline:
+        finetune = self.finetune.method if self.finetune is not None else None
+        wants = needs_features(self.distill.method) or needs_features(finetune or ())
+        if wants and (self.teacher.onnx is not None or not self.teacher.is_network):
+            raise ValueError(
+                "teacher: a file shows no feature maps: take methods on logits, or give "
+                "teacher.model with its weights"
+            )
         return self
 
     @property

@@ -83,7 +83,7 @@ class Trials:
 
         job: Job[Any] = Job(
             settings=Settings(),
-            inputs={"softlabels": soft},
+            inputs={"softlabels": soft, "teacher": self.artefacts["teacher"]},
             out=out,
             node="trial",
             seed=self.pipeline.seed,

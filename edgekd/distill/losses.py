@@ -1,12 +1,13 @@
-"""Distillation losses on a network's outputs, and the loss with the labels beside them."""
+"""The loss of a `method` of the pipeline file: that with the labels, and one or several methods."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from importlib import import_module
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from edgekd.config.method_base import FromFeatures
 from edgekd.config.methods import (
     COMPARE_CLASSES,
     DISTSettings,
@@ -14,165 +15,22 @@ from edgekd.config.methods import (
     KDSettings,
     LabelsSettings,
     LogitMethod,
+    Method,
+    OneMethod,
+    ce_weight,
+    parts_of,
 )
 from edgekd.distill.dist import dist_loss
 from edgekd.distill.dkd import dkd_loss
-from edgekd.distill.logits import check, precise, standardized
+from edgekd.distill.kd import binary_kd_loss, bounded_loss, kd_loss, mimic_loss
+from edgekd.distill.logits import standardized
 from edgekd.distill.nkd import nkd_loss
+from edgekd.distill.part import Pair, Part, Step
+from edgekd.distill.weighted import Labels, WeightedSum
 from edgekd.errors import StageError
 from edgekd.spec import Task
-from edgekd.tasks.losses import RegressionLoss, label_loss, loss_name, no_smoothing
+from edgekd.tasks.losses import RegressionLoss, no_smoothing
 from edgekd.train.batches import Batch
-from edgekd.train.loop import Objective
-
-
-def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
-    """T² KL(softmax(teacher / T) ‖ softmax(student / T)), mean over the batch.
-
-    Hinton, Vinyals and Dean 2015, section 2; the factor T² keeps the gradients' size when T
-    changes.
-
-    Args:
-        student: logits (B, C).
-        teacher: logits (B, C).
-        temperature: T > 0.
-
-    Raises:
-        ValueError: the shapes differ, or T is not positive.
-    """
-    check(student, teacher, temperature)
-    log_q = F.log_softmax(precise(student) / temperature, dim=1)
-    log_p = F.log_softmax(precise(teacher) / temperature, dim=1)
-    divergence = F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
-    return divergence * temperature**2
-
-
-def binary_kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
-    """T² KL(Bernoulli(σ(teacher / T)) ‖ Bernoulli(σ(student / T))), mean over batch and labels.
-
-    `kd_loss` of every label by itself: its two classes are "applies" and "does not", and a logit
-    is the difference of theirs.
-
-    Args:
-        student: logits (B, L).
-        teacher: logits (B, L).
-        temperature: T > 0.
-
-    Raises:
-        ValueError: the shapes differ, or T is not positive.
-    """
-    check(student, teacher, temperature)
-    of_student, of_teacher = precise(student) / temperature, precise(teacher) / temperature
-    wanted = of_teacher.sigmoid()
-    cross = F.binary_cross_entropy_with_logits(of_student, wanted, reduction="mean")
-    own = F.binary_cross_entropy_with_logits(of_teacher, wanted, reduction="mean")
-    return (cross - own) * temperature**2
-
-
-def bounded_loss(student: Tensor, teacher: Tensor, y: Tensor, margin: float = 0.0) -> Tensor:
-    """The teacher-bounded regression loss of Chen et al. 2017 ("Learning efficient object detection
-    models with knowledge distillation"), section 3.3, equation 4, mean over the batch:
-
-        |student - y|² where |student - y|² + margin > |teacher - y|², else 0.
-
-    A teacher's numbers may point away from the truth, so it only says how near to come. The norm
-    is a mean over the targets here, so that it is of the size of the loss with the labels.
-
-    Args:
-        student: answers (B, T).
-        teacher: answers (B, T).
-        y: targets (B, T), in the same, standardised units.
-        margin: how much nearer to y than the teacher's answers the student has to be; 0 or more.
-
-    Raises:
-        ValueError: the shapes differ, or the margin is negative.
-    """
-    if margin < 0:
-        raise ValueError(f"margin {margin} is negative")
-    if not student.shape == teacher.shape == y.shape:
-        raise ValueError(
-            f"student {tuple(student.shape)}, teacher {tuple(teacher.shape)}, y {tuple(y.shape)}"
-        )
-    own = (student.float() - y).square().mean(1)
-    bound = (teacher.float() - y).square().mean(1)
-    return (own * (own + margin > bound)).mean()
-
-
-def mimic_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared difference of the answers (B, T): Ba and Caruana 2014, equation 1 (L2)."""
-    if student.shape != teacher.shape:
-        raise ValueError(f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)}")
-    return F.mse_loss(student.float(), teacher.float())
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The loss with the labels of a task."""
-
-    task: Task = "classification"
-    label_smoothing: float = 0.0
-    regression: RegressionLoss = "mse"
-
-    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean over the batch.
-
-        Of mixed samples, both targets count by their share (Zhang et al. 2018; Yun et al. 2019):
-        for classes and labels it is the same as the loss with the mixed target.
-        """
-        if batch.partner is None or batch.share is None:
-            return self._each(outputs, batch.y).mean()
-        own, other = self._each(outputs, batch.y), self._each(outputs, batch.partner)
-        return (batch.share * own + (1 - batch.share) * other).mean()
-
-    def _each(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return label_loss(
-            self.task,
-            outputs.float(),
-            y,
-            label_smoothing=self.label_smoothing,
-            regression=self.regression,
-        )
-
-    @property
-    def name(self) -> str:
-        """In the parts of a training's loss."""
-        return loss_name(self.task, self.regression)
-
-
-def labels_objective(label_smoothing: float = 0.0, labels: Labels | None = None) -> Objective:
-    """The loss with the labels alone; cross-entropy, if `labels` is left out."""
-    with_labels = labels or Labels(label_smoothing=label_smoothing)
-
-    def loss(logits: Tensor, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        total = with_labels(logits, batch)
-        return total, {with_labels.name: total.detach()}
-
-    return loss
-
-
-def distilled_objective(settings: LogitMethod, labels: Labels | None = None) -> Objective:
-    """ce_weight * the loss with the labels + kd_weight * the method's loss with the teacher."""
-    with_labels = labels or Labels()
-
-    def loss(logits: Tensor, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
-        if batch.teacher is None:
-            raise StageError(
-                f"The method {settings.name} needs the teacher's logits, and has none."
-            )
-        hard = with_labels(logits, batch)
-        soft = teacher_loss(settings, logits, batch, with_labels.task)
-        weight = settings.kd_weight * warmed_up(settings, epoch)
-        total = settings.ce_weight * hard + weight * soft
-        return total, {with_labels.name: hard.detach(), settings.name: soft.detach()}
-
-    return loss
-
-
-def warmed_up(settings: LogitMethod, epoch: int) -> float:
-    """The share of the method's weight in an epoch (from 0)."""
-    if isinstance(settings, DKDSettings):
-        return min((epoch + 1) / settings.warmup_epochs, 1.0)
-    return 1.0
 
 
 def teacher_loss(settings: LogitMethod, outputs: Tensor, batch: Batch, task: Task) -> Tensor:
@@ -214,27 +72,73 @@ def _regression_loss(
     return bounded_loss(outputs, teacher, y, settings.margin)
 
 
+class LogitPart(Part):
+    """A method on logits."""
+
+    settings: LogitMethod
+
+    def __init__(self, settings: LogitMethod, task: Task) -> None:
+        super().__init__(settings)
+        self.task: Task = task
+
+    def weight(self, epoch: int) -> float:
+        """Decoupled distillation warms up."""
+        if isinstance(self.settings, DKDSettings):
+            return self.settings.weight * min((epoch + 1) / self.settings.warmup_epochs, 1.0)
+        return self.settings.weight
+
+    def forward(self, step: Step) -> Tensor:
+        """The loss with the cached answers of the teacher."""
+        if step.batch.teacher is None:
+            raise StageError(f"The method {self.name} needs the teacher's logits, and has none.")
+        return teacher_loss(self.settings, step.outputs, step.batch, self.task)
+
+
+def labels_objective(label_smoothing: float = 0.0, labels: Labels | None = None) -> WeightedSum:
+    """The loss with the labels alone; cross-entropy, if `labels` is left out."""
+    return WeightedSum(labels or Labels(label_smoothing=label_smoothing))
+
+
 def make_objective(
-    settings: LogitMethod | LabelsSettings,
+    method: Method,
     label_smoothing: float = 0.0,
     task: Task = "classification",
     regression: RegressionLoss = "mse",
-) -> Objective:
-    """The loss of a `method` of the pipeline file for a task.
+    pair: Pair | None = None,
+) -> WeightedSum:
+    """The loss of a `method` of the pipeline file, or of a list of methods, for a task.
+
+    Args:
+        pair: student and teacher, for methods on feature maps.
 
     Raises:
-        StageError: labels are to be smoothed where there are no classes, or the method does not
-            suit the task.
+        StageError: labels are to be smoothed where there are no classes, a method does not suit
+            the task, a layer does not exist, or its maps cannot be compared.
     """
     if label_smoothing and task in ("multilabel", "regression"):
         raise no_smoothing(task)
     labels = Labels(task, label_smoothing, regression)
-    if isinstance(settings, LabelsSettings):
-        return labels_objective(labels=labels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(pair.seed if pair else 0)
+        parts = [
+            _part(settings, task, pair)
+            for settings in parts_of(method)
+            if not isinstance(settings, LabelsSettings)
+        ]
+    return WeightedSum(labels, ce_weight(method), parts, pair)
+
+
+def _part(settings: OneMethod, task: Task, pair: Pair | None) -> Part:
+    if isinstance(settings, FromFeatures):
+        if pair is None:
+            raise StageError(f"The method {settings.name} needs the teacher itself, and has none.")
+        # By name, so that a stage's key covers a method's code only where the method is used.
+        return import_module(settings.module).make(settings, pair, task)
+    assert not isinstance(settings, LabelsSettings)
     only_classes = settings.standardize or isinstance(settings, COMPARE_CLASSES)
     if task in ("multilabel", "regression") and only_classes:
         raise StageError(
             f"The method {settings.name} compares classes, and the task is {task}.",
             fix="take the method kd, without standardize",
         )
-    return distilled_objective(settings, labels)
+    return LogitPart(settings, task)

@@ -84,6 +84,7 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
         "final": both.final if both else None,
         "final_bench": both.final_bench if both else None,
         "curves": _curves(details, metric),
+        "parts": _parts(details),
         "trade_offs": _trade_offs(summary),
         "confusions": {
             name: confusion.draw(matrix, details.labels)
@@ -122,6 +123,12 @@ def _curves(details: Details, metric: str) -> list[Any]:
     from edgekd.report.plots import training_curves
 
     return training_curves(details.histories, metric)
+
+
+def _parts(details: Details) -> list[Any]:
+    from edgekd.report.parts import loss_parts
+
+    return loss_parts(details.histories)
 
 
 def _label_rows(details: Details) -> list[Any]:

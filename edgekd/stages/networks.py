@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.config.data import Augment
-from edgekd.config.methods import Method
+from edgekd.config.methods import Method, needs_features
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.results import ModelFigures
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.data.dataset import Dataset, Split
+    from edgekd.distill.part import Pair
 
 TEST_LOGITS, VALIDATION_LOGITS = "test_logits.npy", "validation_logits.npy"
 WEIGHTS = "model.safetensors"
@@ -34,10 +35,11 @@ def train_network(
     augment: Augment,
     on_epoch: Callable[[int, nn.Module], None] | None = None,
 ) -> None:
-    """Trains `model` with `method`, from the soft labels of the job's inputs if it has them.
+    """Trains `model` with `method`, from the soft labels and the teacher of the job's inputs, if it
+    has them.
 
     Raises:
-        StageError: the loss is not finite.
+        StageError: the loss is not finite, or a method's layer does not exist.
         DataError: `augment` does not suit the data.
     """
     from edgekd.data.check_augment import check_augment
@@ -58,7 +60,13 @@ def train_network(
         _as_trained(data.validation, data),
         data.spec,
         settings,
-        make_objective(method, settings.label_smoothing, data.task, settings.regression_loss),
+        make_objective(
+            method,
+            settings.label_smoothing,
+            data.task,
+            settings.regression_loss,
+            _pair(job, model, data, settings) if needs_features(method) else None,
+        ),
         seed=job.seed,
         task=data.task,
         augment=augment,
@@ -68,6 +76,16 @@ def train_network(
         progress=job.progress,
     )
     history.save(job.out)
+
+
+def _pair(job: Job[Any], model: nn.Module, data: Dataset, settings: TrainSettings) -> Pair:
+    """The student and the teacher, for methods that look at feature maps."""
+    from edgekd.distill.part import Pair
+    from edgekd.train.precision import effective_precision
+
+    teacher = saved_network(job.inputs["teacher"], job.base).model
+    half = effective_precision(settings.precision) == "bfloat16"
+    return Pair(model, teacher, data.spec, job.seed, half)
 
 
 def _as_trained(split: Split, data: Dataset) -> Split:

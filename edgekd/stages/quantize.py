@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
-from edgekd.config.methods import Method
+from edgekd.config.methods import Method, needs_features, without_features
 from edgekd.config.stages import QuantizeSettings
 from edgekd.stages.base import CHECKPOINT, Job, Made
 from edgekd.stages.networks import judge, note, save_and_judge, saved_network, train_network
@@ -16,6 +16,10 @@ from edgekd.stages.networks import judge, note, save_and_judge, saved_network, t
 if TYPE_CHECKING:
     from torch import nn
 
+WITHOUT_FEATURES = (
+    "A quantization-aware network is a graph without the student's layers, so that methods on "
+    "feature maps rest while it trains; those on logits and the labels go on."
+)
 FLOAT = "float"
 """Folder of the float network with the trained weights, inside the artefact."""
 STATISTICS_STILL = 0.5
@@ -71,12 +75,16 @@ def run(job: Job[QuantizeStage]) -> Made:
     qat = settings.quantize.mode == "qat"
     prepared = (prepare_qat if qat else prepare_ptq)(network, inputs.take(observed, slice(4)))
     calibrate(prepared, calibration)
+    warnings = []
+    if qat and needs_features(settings.method):
+        warnings.append(WITHOUT_FEATURES)
+        job.progress.message(WITHOUT_FEATURES)
     if qat:
         train_network(
             job,
             prepared,
             data,
-            method=settings.method,
+            method=without_features(settings.method),
             settings=settings.quantize.train,
             augment=settings.augment,
             on_epoch=_stand_still(settings.quantize.train.epochs),
@@ -98,7 +106,7 @@ def run(job: Job[QuantizeStage]) -> Made:
         macs=work,
     )
     shutil.rmtree(job.out / CHECKPOINT, ignore_errors=True)
-    return Made(note=f"{note(figures)}, int8", models=[as_float, figures])
+    return Made(note=f"{note(figures)}, int8", models=[as_float, figures], warnings=warnings)
 
 
 def _stand_still(epochs: int) -> Callable[[int, nn.Module], None]:

@@ -1,10 +1,10 @@
-"""Whether a pipeline's settings suit the task of its data, which is known once the data is read."""
+"""Whether a pipeline's settings suit its data, which is known once the data is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgekd.config.methods import COMPARE_CLASSES, Method
+from edgekd.config.methods import COMPARE_CLASSES, OneMethod, parts_of
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.training import TrainSettings
 from edgekd.errors import ConfigError
@@ -49,10 +49,12 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
                 )
 
 
-def _methods(pipeline: Pipeline) -> Iterator[tuple[str, Method]]:
-    yield "distill.method", pipeline.distill.method
+def _methods(pipeline: Pipeline) -> Iterator[tuple[str, OneMethod]]:
+    for part in parts_of(pipeline.distill.method):
+        yield "distill.method", part
     if pipeline.finetune is not None and pipeline.finetune.method is not None:
-        yield "finetune.method", pipeline.finetune.method
+        for part in parts_of(pipeline.finetune.method):
+            yield "finetune.method", part
 
 
 def _trainings(pipeline: Pipeline) -> Iterator[tuple[str, TrainSettings]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,9 @@ from edgekd.train.checkpoint import Checkpoint, with_prefix, without_prefix
 from edgekd.train.ema import Ema
 from edgekd.train.evaluate import logits_of
 from edgekd.train.history import EpochRecord, History
+from edgekd.train.objective import Distiller, Objective
 from edgekd.train.precision import device, effective_precision
 from edgekd.train.schedule import make_optimizer, rate_factor, set_rate
-
-Objective = Callable[[Tensor, Batch, int], tuple[Tensor, dict[str, Tensor]]]
-"""From logits (B, C), the batch and the epoch (from 0) to the loss and its named parts."""
 
 
 def fit(
@@ -71,6 +69,7 @@ def fit(
     Args:
         model: from (B, *spec.shape), or several inputs, to logits (B, C), or to what else the
             task's outputs are.
+        objective: what is minimised. A `Distiller`'s own parameters are trained with the model's.
         train: targets by the task; a regression's are standardised already.
         validation: likewise.
         task: what the targets are; decides what an epoch is judged by.
@@ -85,7 +84,8 @@ def fit(
         StageError: the loss is not finite.
     """
     where = device()
-    training = _Training(model.to(where), settings, len(train.y), seed, task)
+    distiller = objective.to(where) if isinstance(objective, Distiller) else None
+    training = _Training(model.to(where), settings, len(train.y), seed, task, distiller)
     fingerprint = training.fingerprint(objective, augment)
     if checkpoint is not None:
         training.resume(checkpoints.read(checkpoint, fingerprint))
@@ -113,7 +113,8 @@ def fit(
             Answers.of(teacher_logits) if isinstance(teacher_logits, Tensor) else teacher_logits,
             spec,
         )
-        with closing(batches):  # what is made ahead ends with the epoch, however it ends
+        watching = distiller.watching(model) if distiller is not None else nullcontext()
+        with watching, closing(batches):  # what is made ahead ends with the epoch, however it ends
             loss, parts = training.run_epoch(batches, objective, epoch)
         training.judge(x_val, y_val, loss, parts, time.perf_counter() - started)
         if checkpoint is not None:
@@ -130,16 +131,23 @@ class _Training:
     """The state that goes from epoch to epoch."""
 
     def __init__(
-        self, model: nn.Module, settings: TrainSettings, samples: int, seed: int, task: Task
+        self,
+        model: nn.Module,
+        settings: TrainSettings,
+        samples: int,
+        seed: int,
+        task: Task,
+        distiller: Distiller | None = None,
     ) -> None:
         self.model = model
+        self.distiller = distiller
         self.task: Task = task
         if any(parameter.ndim == 4 for parameter in model.parameters()):
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.settings = settings
         self.seed = seed
         self.classifier = classifier_parameters(model)
-        self.optimizer = make_optimizer(model, settings, self.classifier)
+        self.optimizer = make_optimizer(model, settings, self.classifier, distiller)
         self.ema = Ema(model, settings.ema) if settings.ema else None
         self.steps_per_epoch = len(batch_bounds(samples, settings.batch_size))
         self.precision = effective_precision(settings.precision)
@@ -158,10 +166,17 @@ class _Training:
                 "task": self.task,
                 "precision": self.precision,
                 "steps": self.steps_per_epoch,
-                "objective": getattr(objective, "__qualname__", type(objective).__qualname__),
+                "objective": objective.settings()
+                if isinstance(objective, Distiller)
+                else getattr(objective, "__qualname__", type(objective).__qualname__),
                 "tensors": {n: list(v.shape) for n, v in self.model.named_parameters()},
+                "learnt": {n: list(v.shape) for n, v in self.learnt().items()},
             }
         )
+
+    def learnt(self) -> dict[str, Tensor]:
+        """What the objective learns itself."""
+        return self.distiller.state_dict() if self.distiller is not None else {}
 
     def run_epoch(
         self, batches: Any, objective: Objective, epoch: int
@@ -201,6 +216,8 @@ class _Training:
         loss.backward()
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+            if learnt := list(self.distiller.parameters()) if self.distiller is not None else []:
+                nn.utils.clip_grad_norm_(learnt, self.settings.clip_norm)
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.model)
@@ -265,6 +282,7 @@ class _Training:
                 **with_prefix("model", self.model.state_dict()),
                 **with_prefix("best", self.best),
                 **with_prefix("ema", averaged),
+                **with_prefix("objective", self.learnt()),
                 **with_prefix("optimizer", tensors),
             },
             {
@@ -282,6 +300,8 @@ class _Training:
         if saved is None:
             return
         self.model.load_state_dict(without_prefix("model", saved.tensors))
+        if self.distiller is not None:
+            self.distiller.load_state_dict(without_prefix("objective", saved.tensors))
         self.best = without_prefix("best", saved.tensors)
         self.epoch = saved.facts["epoch"]
         self.best_epoch = saved.facts["best_epoch"]

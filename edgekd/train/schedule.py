@@ -15,16 +15,17 @@ ONE_CYCLE_START = 1 / 25
 
 
 def parameter_groups(
-    model: nn.Module, settings: TrainSettings, classifier: set[str]
+    model: nn.Module, settings: TrainSettings, classifier: set[str] | None = None
 ) -> list[dict[str, object]]:
     """Parameters by learning rate and by whether they decay.
 
     Biases and normalisation (tensors of fewer than two dimensions) do not decay. Parameters that
-    are not named in `classifier` learn at `backbone_rate` of the rate.
+    are not named in `classifier` learn at `backbone_rate` of the rate; without one, all learn at
+    the whole rate.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        share = 1.0 if name in classifier else settings.backbone_rate
+        share = 1.0 if classifier is None or name in classifier else settings.backbone_rate
         decay = settings.weight_decay if parameter.ndim >= 2 else 0.0
         groups.setdefault((share, decay), []).append(parameter)
     return [
@@ -39,10 +40,19 @@ def parameter_groups(
 
 
 def make_optimizer(
-    model: nn.Module, settings: TrainSettings, classifier: set[str]
+    model: nn.Module,
+    settings: TrainSettings,
+    classifier: set[str],
+    distiller: nn.Module | None = None,
 ) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019) or SGD with Nesterov momentum."""
+    """AdamW (Loshchilov and Hutter 2019) or SGD with Nesterov momentum.
+
+    Args:
+        distiller: what the objective learns itself.
+    """
     groups = parameter_groups(model, settings, classifier)
+    if distiller is not None:
+        groups += parameter_groups(distiller, settings)
     if settings.optimizer == "sgd":
         return torch.optim.SGD(
             groups,

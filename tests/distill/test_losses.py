@@ -81,7 +81,7 @@ def test_wrong_arguments_are_refused(shape, temperature):
 
 def test_the_objective_weighs_its_parts():
     student, teacher, y = torch.randn(6, 4), torch.randn(6, 4), torch.randint(4, (6,))
-    settings = KDSettings(temperature=3, ce_weight=0.25, kd_weight=2)
+    settings = KDSettings(temperature=3, ce_weight=0.25, weight=2)
     total, parts = make_objective(settings, 0.1)(student, batch(teacher, y), 0)
     ce = F.cross_entropy(student, y, label_smoothing=0.1)
     assert float(parts["ce"]) == pytest.approx(float(ce))
@@ -109,7 +109,7 @@ def test_mixed_samples_are_judged_by_the_mixed_target(smoothing):
     target = share.numpy()[:, None] * one_hot + (1 - share.numpy())[:, None] * others
     target = (1 - smoothing) * target + smoothing / 4
     expected = -(target * log_softmax(logits.double().numpy(), axis=1)).sum(1).mean()
-    for settings in (LabelsSettings(), KDSettings(ce_weight=1, kd_weight=0)):
+    for settings in (LabelsSettings(), KDSettings(ce_weight=1, weight=0)):
         shown = replace(mixed, teacher=torch.randn(6, 4))
         total, parts = make_objective(settings, smoothing)(logits, shown, 0)
         assert float(total) == pytest.approx(expected, rel=1e-5)
@@ -155,7 +155,7 @@ def test_the_bound_gives_no_gradient_where_the_student_is_better():
 def test_each_task_has_its_own_objective(task):
     student, teacher = torch.randn(6, 3), torch.randn(6, 3)
     y = (torch.randn(6, 3) > 0).float()
-    settings = KDSettings(temperature=3, ce_weight=0.25, kd_weight=2, margin=0.1)
+    settings = KDSettings(temperature=3, ce_weight=0.25, weight=2, margin=0.1)
     total, parts = make_objective(settings, task=task)(student, batch(teacher, y), 0)
     if task == "multilabel":
         hard = F.binary_cross_entropy_with_logits(student, y)
@@ -170,7 +170,7 @@ def test_each_task_has_its_own_objective(task):
 
 def test_a_regression_may_mimic_its_teacher_and_mind_outliers_less():
     student, teacher, y = torch.randn(6, 2), torch.randn(6, 2), torch.randn(6, 2) * 3
-    settings = KDSettings(regression="mimic", ce_weight=1, kd_weight=1)
+    settings = KDSettings(regression="mimic", ce_weight=1, weight=1)
     objective = make_objective(settings, task="regression", regression="smooth_l1")
     total, parts = objective(student, batch(teacher, y), 0)
     assert float(parts["kd"]) == pytest.approx(float(((student - teacher) ** 2).mean()))

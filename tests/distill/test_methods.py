@@ -171,7 +171,7 @@ def test_the_objective_weighs_and_warms_up(standardize):
     s, t = torch.randn(2, 4, 5, generator=generator)
     y = torch.tensor([0, 4, 2, 2])
     settings = DKDSettings(
-        ce_weight=0.5, kd_weight=2, warmup_epochs=4, beta=2, standardize=standardize
+        ce_weight=0.5, weight=2, warmup_epochs=4, beta=2, standardize=standardize
     )
     objective = make_objective(settings)
     a, b = (standardized(s), standardized(t)) if standardize else (s, t)

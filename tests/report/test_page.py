@@ -12,6 +12,7 @@ from report_example import example_details, example_seeds, example_summary
 
 from edgekd.report.details import Details
 from edgekd.report.page import render, write_report
+from edgekd.report.parts import loss_parts
 from edgekd.report.plots import training_curves
 from edgekd.report.svg import COLOURS
 from edgekd.train.history import EpochRecord
@@ -222,3 +223,15 @@ def test_a_single_epoch_and_many_classes_can_be_drawn():
     text = render(example_summary(), details)
     assert "of the weakest cells are not drawn" in text
     assert len(text.encode()) < 1_500_000
+
+
+def test_the_parts_of_a_loss_are_drawn():
+    def record(epoch: int, **parts: float) -> EpochRecord:
+        return EpochRecord(epoch, 1.0, 1.0, 0.5, 0.1, 1.0, parts)
+
+    several = [record(1, ce=2.0, kd=0.5, at=1e-4), record(2, ce=1.0, kd=0.25, at=1e-5)]
+    drawn = loss_parts({"teacher": [record(1, ce=1.0)], "distill@0": several, "distill@1": several})
+    assert len(drawn) == 1
+    for word in (">kd<", ">at<", ">ce<", "parts of the loss", "at 0.00001"):
+        assert word in drawn[0]
+    assert loss_parts({"quantize": [record(1, ce=1.0, vid=-2.0)]})

@@ -1,0 +1,41 @@
+"""What the settings of all distillation methods share."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import NonNegativeFloat, model_validator
+
+from edgekd.config.base import Settings
+
+
+class FromTeacher(Settings):
+    """A method that learns from a teacher."""
+
+    ce_weight: NonNegativeFloat = 1.0
+    """Weight of the loss with the labels; in a list of methods the first one's counts."""
+    weight: NonNegativeFloat = 1.0
+    """Weight of the method's loss; `kd_weight` is another name for it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_name(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "kd_weight" not in value:
+            return value
+        if "weight" in value:
+            raise ValueError("`kd_weight` is another name for `weight`: give one of them")
+        return {("weight" if name == "kd_weight" else name): v for name, v in value.items()}
+
+
+Layers = str | tuple[str, ...] | dict[str, str]
+
+
+class FromFeatures(FromTeacher):
+    """What the methods on feature maps share. The teacher runs beside the student, on the same
+    samples, so that it has to be a network of torch."""
+
+    module: ClassVar[str]
+    layers: Layers | None = None
+    """Layers whose outputs are compared, by name, wildcards allowed: a name, or a list of names,
+    that student and teacher both have, or a mapping from the student's names to the teacher's. By
+    default the last feature map."""

@@ -1,0 +1,131 @@
+"""What the methods on feature maps share: which layers are compared, and in what shape."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from edgekd.config.method_base import FromFeatures, Layers
+from edgekd.distill.part import Pair, Part, Step
+from edgekd.distill.taps import all_maps, dry_run, find_layers
+from edgekd.errors import StageError
+from edgekd.spec import NamedInputs, Task
+
+Shape = tuple[int, ...]
+"""Of a feature map without the batch: (C, H, W), (C, L) or (D,)."""
+LayerPair = tuple[str, str]
+"""A layer of the student and the teacher's that it is compared with."""
+
+
+def layer_pairs(layers: Layers | None, pair: Pair) -> list[LayerPair]:
+    """The layers that the setting `layers` means.
+
+    Raises:
+        StageError: there is no such layer, or student and teacher have different numbers of them.
+    """
+    if layers is None:
+        return [(last_map("student", pair), last_map("teacher", pair))]
+    if isinstance(layers, str):
+        layers = (layers,)
+    wanted = layers if isinstance(layers, Mapping) else {name: name for name in layers}
+    found: list[LayerPair] = []
+    for of_student, of_teacher in wanted.items():
+        student = find_layers(pair.student, of_student, "student")
+        teacher = find_layers(pair.teacher, of_teacher, "teacher")
+        if len(student) != len(teacher):
+            raise StageError(
+                f"{of_student} are {len(student)} layers of the student and {of_teacher} "
+                f"{len(teacher)} of the teacher.",
+                where="method.layers",
+                fix="name pairs: layers: {student's layer: teacher's layer}",
+            )
+        found += zip(student, teacher, strict=True)
+    return found
+
+
+def last_map(role: str, pair: Pair) -> str:
+    """The last layer with a map over positions; of a network that has none, the last hidden one.
+
+    Raises:
+        StageError: the network has no layer but its output.
+    """
+    shapes = all_maps(pair.student if role == "student" else pair.teacher, pair.spec)
+    for name, shape in reversed(shapes.items()):
+        if math.prod(shape[2:]) > 1:
+            return name
+    if not shapes:
+        raise StageError(f"The {role} has no layer before its output.", where="method.layers")
+    return next(reversed(shapes))
+
+
+class FeaturePart(Part):
+    """A method that compares pairs of layers; its loss is the sum over them.
+
+    A subclass makes in `prepare` what a pair needs and compares it in `compare`.
+
+    Args:
+        settings: of the method.
+        pair: the networks; they run once on zeros, for the shapes of their maps.
+        task: of the data.
+
+    Raises:
+        StageError: a layer does not exist, or its maps cannot be compared.
+    """
+
+    def __init__(self, settings: FromFeatures, pair: Pair, task: Task) -> None:
+        super().__init__(settings)
+        self.task: Task = task
+        self.pairs = layer_pairs(settings.layers, pair)
+        self.student_layers = tuple(student for student, _ in self.pairs)
+        self.teacher_layers = tuple(teacher for _, teacher in self.pairs)
+        self.of_images = not isinstance(pair.spec, NamedInputs) and len(pair.spec.shape) == 3
+        student = dry_run(pair.student, pair.spec, set(self.student_layers))
+        teacher = dry_run(pair.teacher, pair.spec, set(self.teacher_layers))
+        self.shapes = [(self._shape(student[s]), self._shape(teacher[t])) for s, t in self.pairs]
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Makes the modules for the pairs, whose `shapes` are known.
+
+        Raises:
+            StageError: the maps of a pair cannot be compared.
+        """
+
+    @abstractmethod
+    def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
+        """The loss of a pair's maps, (B, C, H, W), (B, C, L) or (B, D)."""
+
+    def forward(self, step: Step) -> Tensor:
+        """The sum over the pairs."""
+        losses = [
+            self.compare(
+                number,
+                channels_first(step.student[student], self.of_images),
+                channels_first(step.teacher[teacher], self.of_images),
+                step,
+            )
+            for number, (student, teacher) in enumerate(self.pairs)
+        ]
+        return torch.stack(losses).sum()
+
+    def unlike(self, number: int, why: str) -> StageError:
+        """The error about a pair whose maps cannot be compared."""
+        (student, teacher), (of_student, of_teacher) = self.pairs[number], self.shapes[number]
+        return StageError(
+            f"The method {self.name} cannot compare {student} of the student {of_student} with "
+            f"{teacher} of the teacher {of_teacher}: {why}.",
+            where="method.layers",
+            fix="name other layers, as {student's layer: teacher's layer}",
+        )
+
+    def _shape(self, map_: Tensor) -> Shape:
+        return tuple(channels_first(map_, self.of_images).shape[1:])
+
+
+def channels_first(map_: Tensor, of_images: bool) -> Tensor:
+    """Tokens of an image (B, L, D), as a transformer has them, as a map (B, D, L)."""
+    return map_.transpose(1, 2) if of_images and map_.ndim == 3 else map_

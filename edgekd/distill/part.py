@@ -1,0 +1,78 @@
+"""One method of a sum, and what it gets to see."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from edgekd.config.method_base import FromTeacher
+from edgekd.spec import Inputs
+from edgekd.train.batches import Batch
+
+Maps = dict[str, Tensor]
+"""Feature maps by the name of the layer: (B, C, H, W), (B, C, L) or (B, D), float32."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two networks of a distillation, as they are before it: what regressors are made for."""
+
+    student: nn.Module
+    teacher: nn.Module
+    """In evaluation mode; it is never changed."""
+    spec: Inputs
+    """What both take, in batches (B, *spec.shape)."""
+    seed: int = 0
+    """Of the first weights of what the methods learn themselves."""
+    half: bool = False
+    """Let the teacher compute in bfloat16."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a method sees of a training step."""
+
+    outputs: Tensor
+    """The student's logits (B, C), float32."""
+    batch: Batch
+    """With the teacher's logits, where they were asked for."""
+    epoch: int
+    """From 0."""
+    student: Maps = field(default_factory=dict)
+    """Of the layers that the method named."""
+    teacher: Maps = field(default_factory=dict)
+    """Likewise, without gradient."""
+
+
+class Part(nn.Module, ABC):
+    """A method of a sum. What it learns itself are its parameters.
+
+    Args:
+        settings: of the method.
+    """
+
+    student_layers: tuple[str, ...] = ()
+    """Layers of the student whose outputs it wants to see."""
+    teacher_layers: tuple[str, ...] = ()
+    """Likewise of the teacher."""
+
+    def __init__(self, settings: FromTeacher) -> None:
+        super().__init__()
+        self.settings = settings
+        self.name: str = settings.name  # type: ignore[attr-defined]
+
+    def weight(self, epoch: int) -> float:
+        """The method's weight in an epoch (from 0)."""
+        return self.settings.weight
+
+    @abstractmethod
+    def forward(self, step: Step) -> Tensor:
+        """The method's loss, a scalar."""
+
+    def describe(self) -> dict[str, Any]:
+        """What it was made from."""
+        layers = {"student": self.student_layers, "teacher": self.teacher_layers}
+        return {"method": self.settings.model_dump(mode="json"), "layers": layers}

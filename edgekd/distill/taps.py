@@ -1,0 +1,167 @@
+"""Looking into a network: what its named layers put out, by forward hooks."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgekd import inputs
+from edgekd.errors import StageError
+from edgekd.spec import Inputs
+
+WRAPPED = ("", "network.", "_orig_mod.", "_orig_mod.network.")
+"""Where a network may lie inside another: one of another library in edgekd's own, and one that is
+compiled. Layers are named without these."""
+
+
+class Taps:
+    """Outputs of named layers in the latest forward pass; a context manager that hooks them.
+
+    Hooks outlast pruning and `torch.compile`, if they are set before it. Of a layer that is called
+    several times in a pass, the last output counts; of one whose output the next layer changes in
+    place, what it was changed to.
+
+    Args:
+        model: any network; nothing of it is changed.
+        names: of its layers, as in `named_modules()`.
+    """
+
+    def __init__(self, model: nn.Module, names: Iterable[str]) -> None:
+        self.model = model
+        self.names = sorted(names)
+        self.kept: dict[str, Any] = {}
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> Taps:
+        for name in self.names:
+            layer = self.model.get_submodule(name)
+            self._handles.append(layer.register_forward_hook(partial(_keep, self.kept, name)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self.kept.clear()
+
+    def take(self) -> dict[str, Tensor]:
+        """The outputs in float32, which are then forgotten.
+
+        Raises:
+            StageError: a layer was not called, or puts out something else than a tensor.
+        """
+        found = {name: as_map(self.kept.get(name), name) for name in self.names}
+        self.kept.clear()
+        return found
+
+
+def _keep(kept: dict[str, Any], name: str, layer: nn.Module, given: Any, output: Any) -> None:
+    kept[name] = output
+
+
+def as_map(output: Any, name: str) -> Tensor:
+    """A layer's output as a feature map.
+
+    Raises:
+        StageError: it is none.
+    """
+    if not isinstance(output, Tensor) or not output.is_floating_point() or output.ndim < 2:
+        what = "nothing" if output is None else type(output).__name__
+        raise StageError(
+            f"The layer {name} puts out {what}, and not a feature map.",
+            where=name,
+            fix="name a layer that puts out one tensor (B, C, ...)",
+        )
+    return output.float()
+
+
+def find_layers(model: nn.Module, pattern: str, role: str) -> list[str]:
+    """Names of the layers that `pattern` means, in the network's order.
+
+    Args:
+        pattern: a name as in `named_modules()`; `*`, `?` and `[...]` stand for parts of it between
+            two dots.
+        role: "student" or "teacher", for the error.
+
+    Raises:
+        StageError: there is no such layer; lists the nearest.
+    """
+    names = [name for name, _ in model.named_modules() if name]
+    for prefix in WRAPPED:
+        found = [name for name in names if _matches(name, prefix + pattern)]
+        if found:
+            return found
+    shown = [name.removeprefix("_orig_mod.").removeprefix("network.") for name in names]
+    near = difflib.get_close_matches(pattern, shown, n=3, cutoff=0.5)
+    some = ", ".join(near or shown[:8])
+    raise StageError(
+        f"The {role} has no layer {pattern}.",
+        where="method.layers",
+        fix=f"did you mean {some}?" if near else f"its layers are {some}, ...",
+    )
+
+
+def _matches(name: str, pattern: str) -> bool:
+    parts, wanted = name.split("."), pattern.split(".")
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+@torch.no_grad()
+def dry_run(model: nn.Module, spec: Inputs, names: Iterable[str]) -> dict[str, Tensor]:
+    """The maps that two samples of zeros give, in evaluation mode; the model's mode is kept.
+
+    Raises:
+        StageError: a layer puts out no map, or is not called.
+    """
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    try:
+        with Taps(model, names) as taps:
+            inputs.call(model, inputs.zeros(spec, 2, device))
+            return taps.take()
+    finally:
+        model.train(training)
+
+
+@torch.no_grad()
+def all_maps(model: nn.Module, spec: Inputs) -> dict[str, tuple[int, ...]]:
+    """Shapes (B, C, ...) of all layers' maps in the order in which they are made, for B = 2.
+
+    Of several layers that put out the same tensor, such as a block and its last layer, the
+    outermost stands for all.
+    """
+    order: dict[int, tuple[str, Tensor]] = {}
+    device = next(model.parameters()).device
+    training = model.training
+
+    def remember(name: str, layer: nn.Module, given: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.is_floating_point() and output.ndim >= 2:
+            order[id(output)] = (name, output)  # the tensor is kept, so that its id is
+
+    hooks = [
+        layer.register_forward_hook(partial(remember, name))
+        for name, layer in model.named_modules()
+        if name
+    ]
+    model.eval()
+    try:
+        answer = inputs.call(model, inputs.zeros(spec, 2, device))
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    order.pop(id(answer), None)
+    return {name: tuple(output.shape) for name, output in order.values() if len(output) == 2}

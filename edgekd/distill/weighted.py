@@ -1,0 +1,143 @@
+"""The loss with the labels and the methods beside it, as one objective."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgekd import inputs
+from edgekd.distill.part import Maps, Pair, Part, Step
+from edgekd.distill.taps import Taps
+from edgekd.errors import StageError
+from edgekd.spec import Task
+from edgekd.tasks.losses import RegressionLoss, label_loss, loss_name
+from edgekd.train.batches import Batch
+from edgekd.train.objective import Distiller
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The loss with the labels of a task."""
+
+    task: Task = "classification"
+    label_smoothing: float = 0.0
+    regression: RegressionLoss = "mse"
+
+    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Mean over the batch.
+
+        Of mixed samples, both targets count by their share (Zhang et al. 2018; Yun et al. 2019):
+        for classes and labels it is the same as the loss with the mixed target.
+        """
+        if batch.partner is None or batch.share is None:
+            return self._each(outputs, batch.y).mean()
+        own, other = self._each(outputs, batch.y), self._each(outputs, batch.partner)
+        return (batch.share * own + (1 - batch.share) * other).mean()
+
+    def _each(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return label_loss(
+            self.task,
+            outputs.float(),
+            y,
+            label_smoothing=self.label_smoothing,
+            regression=self.regression,
+        )
+
+    @property
+    def name(self) -> str:
+        """In the parts of a training's loss."""
+        return loss_name(self.task, self.regression)
+
+
+class WeightedSum(Distiller):
+    """ce_weight * the loss with the labels + the sum of weight * method.
+
+    Args:
+        labels: the loss with the labels.
+        ce_weight: its weight.
+        parts: the methods.
+        pair: for methods that look at feature maps; the teacher then runs on every batch.
+    """
+
+    def __init__(
+        self,
+        labels: Labels,
+        ce_weight: float = 1.0,
+        parts: Sequence[Part] = (),
+        pair: Pair | None = None,
+    ) -> None:
+        super().__init__()
+        self.labels = labels
+        self.ce_weight = ce_weight
+        self.parts: Sequence[Part] = nn.ModuleList(parts)  # type: ignore[assignment]
+        self.names = _distinct([part.name for part in parts])
+        self._pair = (pair,)  # in a tuple, its networks are no modules of this one
+        self._taps: tuple[Taps, Taps] | None = None
+
+    def forward(self, logits: Tensor, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and each part of it as it is before its weight."""
+        student, teacher = self._maps(batch)
+        step = Step(logits, batch, epoch, student, teacher)
+        hard = self.labels(logits, batch)
+        total = self.ce_weight * hard
+        named = {self.labels.name: hard.detach()}
+        for name, part in zip(self.names, self.parts, strict=True):
+            loss = part(step)
+            total = total + part.weight(epoch) * loss
+            named[name] = loss.detach()
+        return total, named
+
+    @contextmanager
+    def watching(self, student: nn.Module) -> Iterator[None]:
+        """Hooks on the layers that the methods named, in student and teacher."""
+        (pair,) = self._pair
+        names = {layer for part in self.parts for layer in part.student_layers}
+        if pair is None or not names:
+            yield
+            return
+        of_teacher = {layer for part in self.parts for layer in part.teacher_layers}
+        where = next(student.parameters()).device
+        teacher = pair.teacher.to(where).eval()
+        with ExitStack() as stack:
+            self._taps = (
+                stack.enter_context(Taps(student, names)),
+                stack.enter_context(Taps(teacher, of_teacher)),
+            )
+            try:
+                yield
+            finally:
+                self._taps = None
+
+    def _maps(self, batch: Batch) -> tuple[Maps, Maps]:
+        """The feature maps of this step; the teacher looks at exactly the student's samples."""
+        if not any(part.student_layers for part in self.parts):
+            return {}, {}
+        (pair,) = self._pair
+        if self._taps is None or pair is None:
+            raise StageError(
+                "This loss looks into the student, and nothing shows it there.",
+                fix="train within `with objective.watching(student):`, as edgekd.train.loop.fit",
+            )
+        of_student, of_teacher = self._taps
+        kind = batch.y.device.type
+        with torch.no_grad(), torch.autocast(kind, dtype=torch.bfloat16, enabled=pair.half):
+            inputs.call(pair.teacher, batch.x)
+        return of_student.take(), of_teacher.take()
+
+    def settings(self) -> Any:
+        """Weights, methods and layers."""
+        parts = [part.describe() for part in self.parts]
+        return {"labels": asdict(self.labels), "ce_weight": self.ce_weight, "parts": parts}
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names of a history's columns: at, at 2, ..."""
+    return [
+        name if names[:place].count(name) == 0 else f"{name} {names[:place].count(name) + 1}"
+        for place, name in enumerate(names)
+    ]

@@ -1,0 +1,49 @@
+"""Whether the layers that methods on feature maps name exist, before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekd.config.methods import needs_features, parts_of
+from edgekd.config.pipeline import Pipeline
+from edgekd.errors import ConfigError, StageError
+
+
+def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
+    """Makes the methods for networks with fresh weights, and forgets them.
+
+    Args:
+        data_folder: of the finished data.
+        base: where the path of a `python:` factory starts.
+
+    Raises:
+        ConfigError: a layer does not exist, or the maps of a pair cannot be compared.
+    """
+    finetune = pipeline.finetune.method if pipeline.finetune is not None else None
+    methods = {"distill.method": pipeline.distill.method, "finetune.method": finetune or ()}
+    asked = {field: method for field, method in methods.items() if needs_features(method)}
+    if not asked:
+        return
+    import torch
+
+    from edgekd.data.dataset import load
+    from edgekd.distill.losses import make_objective
+    from edgekd.distill.part import Pair
+    from edgekd.models.build import build
+
+    data = load(data_folder)
+    with torch.random.fork_rng(devices=[]):
+        student, teacher = (
+            build(model.model_copy(update={"pretrained": False}), data.spec, data.classes, base)
+            for model in (pipeline.student_model, pipeline.teacher.model)
+        )
+    pair = Pair(student, teacher, data.spec)
+    for field, method in asked.items():
+        for part in parts_of(method):
+            if not needs_features(part):
+                continue
+            try:
+                make_objective(part, task=data.task, pair=pair)
+            except StageError as error:
+                place = str(error.where or "").replace("method", field, 1)
+                raise ConfigError(error.what, where=place, fix=error.fix) from error
