@@ -56,8 +56,8 @@ def _checked(methods: tuple[OneMethod, ...]) -> tuple[OneMethod, ...]:
         raise ValueError(
             "the loss with the labels stands beside every method: set the first one's `ce_weight`"
         )
-    first = methods[0]
-    for method in methods[1:]:
+    first, *others = list(methods)
+    for method in others:
         default = type(method).model_fields["ce_weight"].default
         if method.ce_weight not in (default, first.ce_weight):  # type: ignore[union-attr]
             raise ValueError(

@@ -101,7 +101,7 @@ def test_ids_are_unique_and_references_resolve(text):
 def test_every_figure_has_a_name_and_every_header_a_scope(text):
     page = Page(text)
     plots = page.of("svg")
-    assert len(plots) == 4 + 2 + 2 + 3 + 3  # trainings, costs, confusions, reliability, shifts
+    assert len(plots) == 4 + 4 + 2 + 2 + 3 + 3  # trainings and their losses, costs, confusions, ...
     assert all(plot["role"] == "img" and plot["aria-label"] for plot in plots)
     assert all(header.get("scope") in ("row", "col") for header in page.of("th"))
 
