@@ -60,6 +60,8 @@ class Draft:
         bound: float,
     ) -> None:
         self.overrides, self.runs = overrides, runs
+        self.leaned = False
+        """Whether the end is the short one."""
         self.budget = budget
         self.raw: dict[str, Any] = {
             "name": name,
@@ -143,6 +145,7 @@ class Draft:
 
     def lean(self) -> None:
         """Makes the end shorter: the file that the budget judges, measured where it looks."""
+        self.leaned = True
         self.raw["quality"] = None
         threads = list(dict.fromkeys(limit.threads for limit in self.budget.latency)) or [1]
         self.raw["bench"] = {**self.raw["bench"], "threads": threads}

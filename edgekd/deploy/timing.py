@@ -65,6 +65,11 @@ class Costs:
     finish: float
     """Export, parity, measurement, report."""
 
+    def slower(self, factor: float) -> Costs:
+        """The same on a machine that has become so many times slower; a faster one may not last."""
+        by = max(1.0, factor)
+        return Costs(self.epoch * by, self.qat_epoch * by, self.finish * by)
+
 
 @dataclass(frozen=True)
 class Epochs:

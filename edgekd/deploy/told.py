@@ -48,7 +48,7 @@ def check_teacher(summary: Summary, data: Dataset) -> str:
                 fix="check the classes' order and how the input is normalised (an .onnx file: "
                 "--set teacher.input.scale=..., mean, std), or that this is the model's data",
             )
-    shown = f"the model: {metric} {names.shown(score.value, metric)} on validation"
+    shown = f"the model: {names.title(metric)} {names.shown(score.value, metric)} on validation"
     if teacher.accuracy is not None:
         shown += f", {names.shown(teacher.accuracy.value, metric)} on test"
     return shown

@@ -3,44 +3,75 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
+from edgekd import pipeline
 from edgekd.deploy import timing
-from edgekd.deploy.draft import Draft
-from edgekd.deploy.watch import Clock, OutOfTime, Watched
-from edgekd.pipeline import RunResult, run
+from edgekd.deploy.known import Known
+from edgekd.deploy.trial import epoch_seconds, step_seconds
+from edgekd.deploy.watch import OutOfTime
+from edgekd.pipeline import RunResult
 from edgekd.plan import make_plan
 from edgekd.propose.candidates import COPY, Candidate
+from edgekd.propose.measure import Measured
 from edgekd.stages.base import CHECKPOINT
 from edgekd.store import Store
 
 
-class Training:
+def make(known: Known, winner: Measured) -> tuple[RunResult, timing.Epochs]:
+    """Trains, quantizes, exports and proves a candidate; returns the run and its epochs."""
+    candidate, data, batch = winner.candidate, known.data, known.batch_size
+    most = known.caps.epochs_of(candidate)
+    epoch = epoch_seconds(known.step(candidate), batch, data)
+    costs = timing.Costs(epoch, epoch, known.end(winner))
+    if known.clock.left > costs.finish + epoch:
+        qat = step_seconds(known.networks[candidate], data, batch, qat=True)
+        costs = replace(costs, qat_epoch=epoch_seconds(qat, batch, data))
+    training = _Training(known, winner)
+    if timing.plan_epochs(known.clock.left, costs, most).train < min(most, timing.FEW_EPOCHS):
+        costs = training.lean(costs)
+    return training.run(costs)
+
+
+class _Training:
     """The rest of the command once the student is known."""
 
-    def __init__(self, draft: Draft, clock: Clock, progress: Watched) -> None:
-        self.draft, self.clock, self.progress = draft, clock, progress
+    def __init__(self, known: Known, winner: Measured) -> None:
+        self.known, self.winner = known, winner
+        self.draft, self.clock, self.progress = known.draft, known.clock, known.progress
 
-    def make(
-        self, candidate: Candidate, costs: timing.Costs, batch_size: int, caps: timing.Caps
-    ) -> tuple[RunResult, timing.Epochs]:
-        """Trains, quantizes, exports, proves; returns the run and the epochs that there were."""
+    def run(self, costs: timing.Costs) -> tuple[RunResult, timing.Epochs]:
+        """The stages one by one; what is left is planned again after each, by what it took."""
+        candidate, caps, batch = self.winner.candidate, self.known.caps, self.known.batch_size
         most = caps.epochs_of(candidate)
         plan = timing.plan_epochs(self.clock.left, costs, most, caps.qat)
-        self.draft.take(candidate, plan.train, batch_size)
-        self.draft.quantize(plan.qat, batch_size)
+        self.draft.take(candidate, plan.train, batch)
+        self.draft.quantize(plan.qat, batch)
         self._tell(candidate, plan, costs)
         if most:
             stage = "prune" if candidate.family == COPY else "distill"
-            self._watched(stage, costs.finish + min(plan.qat, timing.LEAST_QAT) * costs.qat_epoch)
+            reserve = costs.finish + min(plan.qat, timing.LEAST_QAT) * costs.qat_epoch
+            costs = costs.slower(self._watched(stage, reserve, costs.epoch))
             left = timing.plan_epochs(self.clock.left, costs, 0, caps.qat)
             plan = timing.Epochs(plan.train, left.qat)
-            self.draft.quantize(plan.qat, batch_size)
+            self.draft.quantize(plan.qat, batch)
         if plan.qat:
-            self._watched("quantize", costs.finish)
-        self.progress.reserve = None
+            costs = costs.slower(self._watched("quantize", costs.finish, costs.qat_epoch))
+        self.progress.unwatch()
+        if self.clock.left < costs.finish and not self.draft.leaned:
+            self.lean(costs)
         file = self.draft.write()
-        return run(file, runs=self.draft.runs, progress=self.progress), plan
+        return pipeline.run(file, runs=self.draft.runs, progress=self.progress), plan
+
+    def lean(self, costs: timing.Costs) -> timing.Costs:
+        """Makes the end shorter, and says so."""
+        self.draft.lean()
+        self.progress.message(
+            f"the time is short: only the int8 {self.draft.pipeline().deployed_format} file "
+            "is made of the student, and no quality stage"
+        )
+        return replace(costs, finish=self.known.end(self.winner))
 
     def _tell(self, candidate: Candidate, plan: timing.Epochs, costs: timing.Costs) -> None:
         qat = f"about {plan.qat} through the quantizer" if plan.qat else "then calibration only"
@@ -57,16 +88,22 @@ class Training:
         stages = [node.name for node in make_plan(self.draft.pipeline(), self.draft.folder)]
         self.progress.outline(self.draft.raw["name"], stages)
 
-    def _watched(self, stage: str, reserve: float) -> None:
-        """Runs up to a stage; where its training would end too late, it is cut and kept so."""
-        self.progress.reserve = reserve
+    def _watched(self, stage: str, reserve: float, epoch: float) -> float:
+        """Runs up to a stage; where its training would end too late, it is cut and kept so.
+
+        Returns:
+            How many times longer its epochs took than was planned.
+        """
+        self.progress.watch(reserve, epoch)
         try:
             self.draft.run(stage, self.progress)
         except OutOfTime as stop:
             self._cut(stage, stop.epoch)
             self.progress.message(f"the time is short: {stage} ends after epoch {stop.epoch}")
-            self.progress.reserve = None
+            slowness = self.progress.unwatch()
             self.draft.run(stage, self.progress)
+            return slowness
+        return self.progress.unwatch()
 
     def _cut(self, stage: str, epoch: int) -> None:
         """Sets `stop_after`, and gives the checkpoint to the stage under its new key."""

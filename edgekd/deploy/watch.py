@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 
 from edgekd.progress import Epoch, Progress, Relay
 
+TELLING = 10.0
+"""Seconds of training that tell whether the machine has become slower: shorter epochs are mostly
+overhead that was not planned."""
+MOST_SLOWER = 2.0
+"""More than so many times is no measure of the machine any more."""
+
 
 class OutOfTime(Exception):
     """The training will be stopped after `epoch` epochs, which are kept."""
@@ -51,8 +57,10 @@ class Watched(Relay):
     def __init__(self, inner: Progress, clock: Clock) -> None:
         super().__init__(inner)
         self.clock = clock
-        self.reserve: float | None = None
+        self._reserve: float | None = None
         """Seconds that have to be left when the training ends; None does not watch."""
+        self._planned = 0.0
+        self._took: list[float] = []
         self.stage = ""
         self._told: set[str] = set()
         self._shown = ""
@@ -77,9 +85,33 @@ class Watched(Relay):
         self._told.add(stage)
         self.inner.stage_finished(stage, cached=cached, seconds=seconds, note=note)
 
+    def watch(self, reserve: float, epoch: float) -> None:
+        """Watches the next training.
+
+        Args:
+            reserve: seconds that have to be left when it ends, at the speed that was measured.
+            epoch: seconds that each of its epochs was planned to take.
+        """
+        self._reserve, self._planned, self._took = reserve, epoch, []
+
+    def unwatch(self) -> float:
+        """Watches no longer; how many times longer the epochs took than was planned, 1 to 2."""
+        slowness = self._slowness
+        self._reserve, self._took = None, []
+        return slowness
+
+    @property
+    def _slowness(self) -> float:
+        if sum(self._took) < TELLING or not self._planned:
+            return 1.0
+        return min(MOST_SLOWER, max(1.0, sum(self._took) / len(self._took) / self._planned))
+
     def epoch(self, epoch: Epoch) -> None:
         super().epoch(epoch)
         took, self._last = self.clock.spent - self._last, self.clock.spent
-        more = epoch.number < epoch.total
-        if self.reserve is not None and more and self.clock.left - took < self.reserve:
+        if self._reserve is None:
+            return
+        self._took.append(epoch.seconds)
+        late = self.clock.left - took < self._reserve * self._slowness
+        if late and epoch.number < epoch.total:
             raise OutOfTime(self.stage, epoch.number)

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from edgekd.progress import Epoch, Progress
 from edgekd.report import figures, gains, units
-from edgekd.results import Summary
+from edgekd.results import ModelFigures, Summary
 from edgekd.tasks import names
 
 if TYPE_CHECKING:
@@ -135,14 +135,7 @@ def _rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
             units.ratio(final.parameters, teacher.parameters, "fewer", "more") if teacher else "",
         )
     )
-    rows.append(
-        (
-            f"file ({figures.FORMATS.get(final.format, final.format)})",
-            units.size(teacher and teacher.bytes),
-            units.size(final.bytes),
-            units.ratio(final.bytes, teacher.bytes, "smaller", "larger") if teacher else "",
-        )
-    )
+    rows.append(_file_row(final, teacher))
     rows += _quality_rows(both)
     if both.final_bench is not None:
         there = both.teacher_bench.latency_us.p50 if both.teacher_bench else None
@@ -151,6 +144,19 @@ def _rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
         change = units.ratio(here, there, "faster", "slower") if there else ""
         rows.append((name, units.microseconds(there), units.microseconds(here), change))
     return rows
+
+
+def _file_row(final: ModelFigures, teacher: ModelFigures | None) -> tuple[str, str, str, str]:
+    """Sizes of the files, with their formats where a teacher was given in another."""
+    form = figures.FORMATS.get(final.format, final.format)
+    if teacher is None:
+        return f"file ({form})", "", units.size(final.bytes), ""
+    change = units.ratio(final.bytes, teacher.bytes, "smaller", "larger")
+    before, after = units.size(teacher.bytes), units.size(final.bytes)
+    if teacher.format == final.format:
+        return f"file ({form})", before, after, change
+    theirs = figures.FORMATS.get(teacher.format, teacher.format)
+    return "file", f"{before} {theirs}", f"{after} {form}", change
 
 
 def _quality_rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgekd.config.stages import LatencyBudget
 from edgekd.deploy.budget import parse_budget
 from edgekd.deploy.draft import Draft
-from edgekd.deploy.end import A_FILE, CAPTURE, REPORTING, Seen, end_seconds
+from edgekd.deploy.end import A_FILE, CAPTURE, REPORTING, SPARE, Seen, end_seconds
 from edgekd.propose.candidates import Candidate
 from edgekd.propose.measure import Measured
 
@@ -21,7 +22,7 @@ STUDENT = Measured(
 SEEN = Seen(tests=0, teacher_forward=0.001, exports=(10.0, 8.0))
 
 
-def draft(budget: str = "25 kB", *overrides: str, teacher: object = None) -> Draft:
+def draft(budget: str = "25 kB", *overrides: str, teacher: dict[str, Any] | None = None) -> Draft:
     fields = teacher or {"model": {"name": "resnet8"}, "train": None, "weights": "w"}
     data = {"source": "digits"}
     return Draft("a", data, dict(fields), parse_budget(budget), overrides, Path("runs"), 60.0)
@@ -34,7 +35,7 @@ def test_the_end_by_hand(monkeypatch):
     exporting = 8 * (CAPTURE + 4 * A_FILE) + 10 * 2 * A_FILE
     measuring = 0.5 * (12 + REPORTING)
     found = end_seconds(draft().pipeline(), STUDENT, SEEN)
-    assert found == pytest.approx(exporting + measuring + 0.5)
+    assert found == pytest.approx((1 + SPARE) * (exporting + measuring + 0.5))
 
 
 def test_a_lean_end_is_one_file_where_the_budget_looks():

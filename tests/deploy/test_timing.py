@@ -120,7 +120,7 @@ def watched(bound: float) -> tuple[Watched, list[float]]:
 
 def test_a_training_is_cut_when_another_epoch_would_not_end_in_time():
     progress, now = watched(100)
-    progress.reserve = 20
+    progress.watch(20, epoch=20)
     progress.stage_started("distill")
 
     def epoch(number: int, at: float) -> None:
@@ -135,11 +135,34 @@ def test_a_training_is_cut_when_another_epoch_would_not_end_in_time():
     assert (caught.value.stage, caught.value.epoch) == ("distill", 4)
 
 
+def test_on_a_machine_that_became_slower_more_is_kept_back():
+    progress, now = watched(100)
+    progress.watch(20, epoch=10)
+    progress.stage_started("distill")
+    now[0] = 20
+    progress.epoch(Epoch(1, 50, 0.0, 0.0, 20.0))  # twice as long as planned: the end will be, too
+    now[0] = 40
+    progress.epoch(Epoch(2, 50, 0.0, 0.0, 20.0))
+    now[0] = 60
+    with pytest.raises(OutOfTime):  # 80 at the next look, and the end takes 40
+        progress.epoch(Epoch(3, 50, 0.0, 0.0, 20.0))
+    assert progress.unwatch() == 2
+    assert Costs(1, 2, 3).slower(2) == Costs(2, 4, 6)
+    assert Costs(1, 2, 3).slower(0.5) == Costs(1, 2, 3)
+
+
+def test_epochs_of_moments_tell_nothing_of_the_machine():
+    progress, _ = watched(100)
+    progress.watch(20, epoch=0.1)
+    progress.epoch(Epoch(1, 50, 0.0, 0.0, 1.5))
+    assert progress.unwatch() == 1
+
+
 def test_the_last_epoch_and_an_unwatched_training_are_never_cut():
     progress, now = watched(10)
     now[0] = 99
     progress.epoch(Epoch(1, 2, 0.0, 0.0, 0.0))
-    progress.reserve = 5
+    progress.watch(5, epoch=1)
     progress.epoch(Epoch(2, 2, 0.0, 0.0, 0.0))
 
 

@@ -90,12 +90,23 @@ def test_an_onnx_file_is_enough(trained):
 
 
 @pytest.mark.slow
-def test_a_budget_that_nobody_can_keep_says_what_there_is(trained):
+def test_a_budget_that_nobody_can_keep_is_refused_with_the_nearest_figures(trained):
+    """Every family is looked at: nothing bounds the work, and nothing is mocked."""
     done = edgekd(
-        "compress", teacher(trained), "--data", "digits", "--budget", "1 kB", *SMALL,
-        "--candidates", "1", "--name", "none", cwd=trained, expect=3, timeout=900,
+        "compress", teacher(trained), "--data", "digits", "--budget", "1 kB, 1 us", *SMALL,
+        "--name", "none", cwd=trained, expect=3, timeout=900,
     )  # fmt: skip
-    explained(done, "nothing was trained", "the smallest file is", "fastest")
+    text = explained(done, "No candidate keeps", "nothing was trained", "the smallest file is",
+                     "the fastest", "raise --budget to what these need at once")  # fmt: skip
+    told = json.loads((trained / "runs/none/candidates.json").read_text())
+    assert told["winner"] is None and told["trials"] == [] and told["not_measured"] == []
+    assert not any(row["fits"] for row in told["candidates"])
+    measured = [row for row in told["candidates"] if "bytes" in row]
+    smallest = min(measured, key=lambda row: row["bytes"])
+    assert f"{smallest['candidate']} with {smallest['bytes'] / 1000:.1f} kB" in text
+    families = {row["family"] for row in told["candidates"]}
+    assert families >= {"copy", "resnet8", "dscnn", "mobilenet_v1", "mobilenet_v2"}
+    assert not list((trained / "runs/none").glob("distill-*"))
 
 
 @pytest.mark.parametrize(

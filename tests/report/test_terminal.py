@@ -166,3 +166,16 @@ def test_result_table_without_teacher_budget_or_models():
     nothing = console()
     nothing.print(summary_table(summary))
     assert printed(nothing).strip() == ""
+
+
+def test_a_teacher_of_another_format_is_called_so():
+    summary = example_summary()
+    summary.models = [
+        m.model_copy(update={"format": "onnx"}) if m.stage == "teacher" else m
+        for m in summary.models
+        if (m.stage, m.format) != ("teacher", "onnx")
+    ]
+    screen = console()
+    screen.print(summary_table(summary))
+    (row,) = [line for line in printed(screen).splitlines() if line.startswith("file")]
+    assert re.search(r"^file +[\d.]+ MB ONNX +19.2 kB TFLite +58× smaller", row)
