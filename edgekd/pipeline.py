@@ -90,7 +90,8 @@ def run(
     pipeline, base = resolve(source, overrides)
     nodes = select(make_plan(pipeline, base), until)
     store = Store(Path(runs) / pipeline.name)
-    for node in remade(nodes, from_stage):
+    again = remade(nodes, from_stage)
+    for node in again:
         store.discard(node.stage, node.key)
     progress.run_started(pipeline.name, [node.name for node in nodes])
     manifests: dict[str, dict[str, Any]] = {}
@@ -101,7 +102,9 @@ def run(
         if node.stage == "teacher" and not cached:
             of_data = node.inputs["data"]
             check_layers(pipeline, store.path(of_data.stage, of_data.key), base)
-        manifest = manifest or _make(node, store, base, progress)
+        if manifest is None:
+            shared = node.shared and node not in again
+            manifest, cached = _make(node, store, base, progress, shared=shared)
         manifests[node.name] = manifest
         figures = _stage_figures(node, manifest, cached, store)
         for text in _no_better(node, manifests):
@@ -198,11 +201,27 @@ def _require_stage(nodes: list[Node], stage: str, option: str) -> None:
         )
 
 
-def _make(node: Node, store: Store, base: Path, progress: Progress) -> dict[str, Any]:
-    """Runs a node and keeps what it made."""
-    progress.stage_started(node.name)
-    started = time.perf_counter()
-    with store.making(node.stage, node.key) as out:
+def _make(
+    node: Node, store: Store, base: Path, progress: Progress, *, shared: bool
+) -> tuple[dict[str, Any], bool]:
+    """Runs a node and keeps what it made, unless another process has made it meanwhile or, where it
+    is `shared`, another run folder has it.
+
+    Returns:
+        Its manifest, and whether it was found finished.
+    """
+
+    def waiting() -> None:
+        progress.message(f"{node.name} is being made by another edgekd; waiting for it")
+
+    with store.making(node.stage, node.key, waiting) as out:
+        found = store.finished(node.stage, node.key)
+        if found is None and shared and store.adopt(node.stage, node.key):
+            found = store.finished(node.stage, node.key)
+        if found is not None:
+            return found, True
+        progress.stage_started(node.name)
+        started = time.perf_counter()
         job = Job(
             settings=node.settings,
             inputs={role: store.path(n.stage, n.key) for role, n in node.inputs.items()},
@@ -227,7 +246,7 @@ def _make(node: Node, store: Store, base: Path, progress: Progress) -> dict[str,
                 fix="free some space and run the same command again: finished stages and the last "
                 "finished epoch are kept. Or write elsewhere with --runs",
             ) from error
-    return manifest
+    return manifest, False
 
 
 def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:

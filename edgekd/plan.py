@@ -58,6 +58,8 @@ ORDER = (
 """All stages, in the order in which they run."""
 MODULES = {"export-teacher": "export"}
 """Modules of `edgekd.stages` that are not called as the stage is."""
+SHARED = ("teacher", "softlabels")
+"""Stages that all run folders of one place share: students and sweeps over one teacher."""
 CONTROL = "control-"
 """Before the stages of the control arm: the same work without the teacher."""
 
@@ -82,6 +84,11 @@ class Node:
         """The module of `edgekd.stages` that does it."""
         stage = self.stage.removeprefix(CONTROL)
         return MODULES.get(stage, stage)
+
+    @property
+    def shared(self) -> bool:
+        """Whether a run folder takes it from another one: what a teacher costs is paid once."""
+        return self.stage in SHARED
 
     @cached_property
     def key(self) -> str:

@@ -13,9 +13,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from edgekd.errors import EdgekdError, StageError
 
@@ -93,12 +93,39 @@ class Store:
         return read_json(path) if path.is_file() else None
 
     @contextlib.contextmanager
-    def making(self, stage: str, key: str) -> Iterator[Path]:
-        """A working folder for the artefact. It outlives a killed process, so that work goes on."""
+    def making(
+        self, stage: str, key: str, waiting: Callable[[], None] | None = None
+    ) -> Iterator[Path]:
+        """A working folder for the artefact. It outlives a killed process, so that work goes on.
+
+        While another process makes the same artefact, this one calls `waiting` and waits until that
+        is finished or dead; look then whether it is `finished`.
+
+        Raises:
+            EdgekdError: another process makes it, and `waiting` is left out.
+        """
         folder = self.work / f"{stage}-{key}"
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.work / f"{stage}-{key}.lock"):
+        with locked(self.work / f"{stage}-{key}.lock", waiting):
+            folder.mkdir(exist_ok=True)
             yield folder
+            with contextlib.suppress(OSError):  # not empty, or renamed: it is of use
+                folder.rmdir()
+
+    def adopt(self, stage: str, key: str) -> bool:
+        """Takes a finished artefact of this key over from a run folder beside this one, by links to
+        its files: they are never changed. A key covers all that can change an artefact, so it is
+        the same. Call it while `making`.
+        """
+        for manifest in sorted(self.folder.parent.glob(f"*/{stage}-{key}/{MANIFEST}")):
+            work, final = self.work / f"{stage}-{key}", self.path(stage, key)
+            try:
+                shutil.rmtree(work, ignore_errors=True)
+                shutil.copytree(manifest.parent, work, copy_function=_link)
+                os.replace(work, final)
+                return True
+            except OSError:  # it was removed meanwhile; what is copied is made again
+                continue
+        return False
 
     def finish(self, stage: str, key: str, made: Path, manifest: Mapping[str, Any]) -> Path:
         """Renames the working folder `made` to the finished artefact, with its manifest."""
@@ -115,21 +142,41 @@ class Store:
         shutil.rmtree(self.work / f"{stage}-{key}", ignore_errors=True)
 
 
+def _link(source: str, target: str) -> None:
+    """A hard link, or where there are none, a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds an exclusive lock that the system releases when the process ends, however it ends.
 
+    Args:
+        waiting: called if another process holds it, whose end is then waited for.
+
     Raises:
-        EdgekdError: another process holds it.
+        EdgekdError: another process holds it, and `waiting` is left out.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise EdgekdError(
-                "Another edgekd works on this run folder.",
-                where=str(path),
-                fix="wait for it, or give this run another folder with --runs",
-            ) from error
+        if not _lock_now(file):
+            if waiting is None:
+                raise EdgekdError(
+                    "Another edgekd works on this run folder.",
+                    where=str(path),
+                    fix="wait for it, or give this run another folder with --runs",
+                )
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lock_now(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
