@@ -51,6 +51,12 @@ def make_labels(
             where=f"seeds: {settings.seeds}",
             fix="leave `seeds` out, or leave --out out",
         )
+    if out is not None and settings.softlabels.top is not None:
+        raise ConfigError(
+            "A file holds whole answers, and the pipeline keeps the top classes only.",
+            where=f"softlabels.top: {settings.softlabels.top}",
+            fix="write it with --set softlabels.top=null; whoever reads it may set it again",
+        )
     result = run(pipeline, overrides=overrides, until=LAST, runs=runs, progress=progress)
     if out is not None:
         _write(result, out)

@@ -16,6 +16,7 @@ from edgekd.config.methods import (
     needs_features,
     needs_logits,
     parts_of,
+    temperature_of,
     without_features,
 )
 from edgekd.config.pipeline import Pipeline
@@ -209,13 +210,7 @@ class _Branch:
         return self.add("teacher", settings, {}, **outside)
 
     def soft_labels_wanted(self) -> bool:
-        return any(needs_logits(method) for method in self.methods())
-
-    def methods(self) -> list[Method]:
-        """Those that the pipeline names."""
-        finetune = self.pipeline.finetune
-        own = [finetune.method] if finetune is not None and finetune.method is not None else []
-        return [self.pipeline.distill.method, *own]
+        return any(needs_logits(method) for method in self.pipeline.methods)
 
     def learns_from(self, teacher: Node, method: Method) -> dict[str, Node]:
         """What a training with the method needs of the teacher: its answers, itself, or both."""
@@ -227,16 +222,21 @@ class _Branch:
         return found
 
     def soft_labels(self, teacher: Node) -> Node:
-        settings = SoftLabelsStage(augment=self.pipeline.data.augment)
+        top = self.pipeline.softlabels.top
+        settings = SoftLabelsStage(
+            augment=self.pipeline.data.augment,
+            top=top,
+            temperature=self.check().temperature if top is not None else None,
+        )
         soft = self.add("softlabels", settings, {"teacher": teacher})
         self.add("check", self.check(), {"teacher": teacher, "softlabels": soft})
         return soft
 
     def check(self) -> CheckStage:
         """The check, at the temperature of the method that learns from the teacher."""
-        method = next(m for ms in self.methods() for m in parts_of(ms) if needs_logits(m))
+        method = next(m for ms in self.pipeline.methods for m in parts_of(ms) if needs_logits(m))
         return CheckStage(
-            temperature=getattr(method, "temperature", 1.0),
+            temperature=temperature_of(method),
             standardize=getattr(method, "standardize", False),
         )
 

@@ -39,6 +39,7 @@ __all__ = [
     "needs_features",
     "needs_logits",
     "parts_of",
+    "temperature_of",
     "without_features",
 ]
 
@@ -111,3 +112,9 @@ def without_features(method: Method) -> Method:
     if isinstance(kept[0], LabelsSettings):
         return kept
     return (kept[0].model_copy(update={"ce_weight": ce_weight(method)}), *kept[1:])
+
+
+def temperature_of(method: Method) -> float:
+    """The temperature of the first method that has one; 1 where none has."""
+    found = (getattr(part, "temperature", None) for part in parts_of(method))
+    return next((float(t) for t in found if isinstance(t, int | float)), 1.0)

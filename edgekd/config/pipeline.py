@@ -9,7 +9,15 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_
 
 from edgekd.config.base import Settings
 from edgekd.config.data import DataSettings, DigitsData
-from edgekd.config.methods import NEED_LABELS, LabelsSettings, needs_features, parts_of
+from edgekd.config.methods import (
+    NEED_LABELS,
+    KDSettings,
+    LabelsSettings,
+    Method,
+    needs_features,
+    needs_logits,
+    parts_of,
+)
 from edgekd.config.quality import QualitySettings
 from edgekd.config.stages import (
     BenchSettings,
@@ -20,6 +28,7 @@ from edgekd.config.stages import (
     ModelSettings,
     PruneSettings,
     QuantizeSettings,
+    SoftLabelsSettings,
     StudentSettings,
     TeacherSettings,
 )
@@ -83,6 +92,8 @@ class Pipeline(Settings):
     """The data set; `digits`, or the path of an .npz file, for short."""
     teacher: TeacherSettings = TeacherSettings()
     """The large network; the name of a zoo network, for short."""
+    softlabels: SoftLabelsSettings = SoftLabelsSettings()
+    """The cache of the teacher's answers."""
     student: StudentSettings = StudentSettings()
     """The small network; the name of a zoo network, for short."""
     distill: DistillSettings = DistillSettings()
@@ -167,6 +178,31 @@ class Pipeline(Settings):
                 "control: nothing of this student is trained with the teacher: leave it out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _top_classes_are_for_kd(self) -> Pipeline:
+        if self.softlabels.top is None:
+            return self
+        parts = [part for method in self.methods for part in parts_of(method)]
+        for part in parts:
+            plain = isinstance(part, KDSettings) and not part.standardize
+            if needs_logits(part) and not plain:
+                raise ValueError(
+                    f"softlabels.top keeps the top classes, and the method {part.name} needs all "
+                    "logits: take kd without standardize, or leave softlabels.top out"
+                )
+        if len({part.temperature for part in parts if isinstance(part, KDSettings)}) > 1:
+            raise ValueError(
+                "softlabels.top keeps the sum of the other classes at one temperature: give all "
+                "methods the same"
+            )
+        return self
+
+    @property
+    def methods(self) -> list[Method]:
+        """Those that the pipeline names: of `distill`, and of `finetune` where it has its own."""
+        finetune = self.finetune.method if self.finetune is not None else None
+        return [self.distill.method, *([finetune] if finetune is not None else [])]
 
     @model_validator(mode="after")
     def _drop_needs_a_network(self) -> Pipeline:

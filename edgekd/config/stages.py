@@ -173,6 +173,14 @@ class TeacherSettings(Settings):
         return self
 
 
+class SoftLabelsSettings(Settings):
+    """The cache of the teacher's answers."""
+
+    top: PositiveInt | None = None
+    """Keep the likeliest classes of each answer only, and the sum of the others: for many classes.
+    The method is then `kd`, on these and one bucket for all the rest."""
+
+
 class StudentSettings(Settings):
     """The small network."""
 

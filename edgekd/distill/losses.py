@@ -26,6 +26,7 @@ from edgekd.distill.kd import binary_kd_loss, bounded_loss, kd_loss, mimic_loss
 from edgekd.distill.logits import standardized
 from edgekd.distill.nkd import nkd_loss
 from edgekd.distill.part import Pair, Part, Step
+from edgekd.distill.toplogits import top_kd_loss
 from edgekd.distill.weighted import Labels, WeightedSum
 from edgekd.errors import StageError
 from edgekd.spec import Task
@@ -57,6 +58,16 @@ def teacher_loss(settings: LogitMethod, outputs: Tensor, batch: Batch, task: Tas
     if isinstance(settings, DKDSettings):
         return dkd_loss(outputs, teacher, y, settings.temperature, settings.alpha, settings.beta)
     return nkd_loss(outputs, teacher, y, settings.temperature, settings.gamma)
+
+
+def _with_top(settings: LogitMethod, outputs: Tensor, teacher: Tensor, top: Tensor) -> Tensor:
+    """The loss with a teacher of whose answers the top classes were kept."""
+    if not isinstance(settings, KDSettings) or settings.standardize:
+        raise StageError(
+            f"The method {settings.name} needs all logits, and the cache has the top classes only.",
+            fix="take kd without standardize, or leave softlabels.top out",
+        )
+    return top_kd_loss(outputs, teacher, top, settings.temperature)
 
 
 def _regression_loss(
@@ -91,6 +102,8 @@ class LogitPart(Part):
         """The loss with the cached answers of the teacher."""
         if step.batch.teacher is None:
             raise StageError(f"The method {self.name} needs the teacher's logits, and has none.")
+        if step.batch.top is not None:
+            return _with_top(self.settings, step.outputs, step.batch.teacher, step.batch.top)
         return teacher_loss(self.settings, step.outputs, step.batch, self.task)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.config.data import Augment
-from edgekd.config.methods import Method, needs_features
+from edgekd.config.methods import Method, needs_features, temperature_of
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.results import ModelFigures
@@ -50,7 +50,9 @@ def train_network(
     check_augment(augment, data.spec)
     cached = job.inputs.get("softlabels")
     logits = (
-        load_soft_labels(cached, data.train, data.fingerprint, augment, job.seed)
+        load_soft_labels(
+            cached, data.train, data.fingerprint, augment, job.seed, temperature_of(method)
+        )
         if cached
         else None
     )

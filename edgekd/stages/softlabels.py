@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import PositiveInt
+
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
 from edgekd.stages.base import Job, Made
@@ -11,6 +13,7 @@ from edgekd.stages.teachers import TRAIN_LOGITS, finished_teacher, is_labels
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset
+    from edgekd.distill.softlabels import Kept
 
 CHUNK = 4096
 """Samples that are copied at a time."""
@@ -21,6 +24,17 @@ class SoftLabelsStage(Settings):
 
     augment: Augment
     """Variations of training images."""
+    top: PositiveInt | None = None
+    """So many classes of an answer are kept; None for all."""
+    temperature: float | None = None
+    """With `top`, at which the rest's share is to be exact."""
+
+    @property
+    def kept(self) -> Kept:
+        """How much of an answer is kept."""
+        from edgekd.distill.softlabels import Kept
+
+        return Kept(self.top, self.temperature or 1.0)
 
 
 def run(job: Job[SoftLabelsStage]) -> Made:
@@ -40,10 +54,12 @@ def run(job: Job[SoftLabelsStage]) -> Made:
     if is_labels(folder):
         return _given(job, data)
     teacher = finished_teacher(folder, job.base).model
+    kept, fingerprint = job.settings.kept, data.fingerprint
     make_soft_labels(
-        teacher, data.train, data.spec, augment, job.seed, data.fingerprint, job.out, job.progress
+        teacher, data.train, data.spec, augment, job.seed, fingerprint, job.out, job.progress, kept
     )
-    answers = load_soft_labels(job.out, data.train, data.fingerprint, augment, job.seed)
+    at = job.settings.temperature
+    answers = load_soft_labels(job.out, data.train, fingerprint, augment, job.seed, at)
     check_soft_labels(answers, teacher, data.train, data.spec, augment, job.seed)
     return Made(note=_note(len(data.train), len(answers)))
 
@@ -62,7 +78,8 @@ def _given(job: Job[SoftLabelsStage], data: Dataset) -> Made:
         for start in range(0, samples, CHUNK)
     )
     augment = job.settings.augment
-    write_soft_labels(job.out, chunks, (views, samples), augment, job.seed, data.fingerprint)
+    size, seed, fingerprint = (views, samples), job.seed, data.fingerprint
+    write_soft_labels(job.out, chunks, size, augment, seed, fingerprint, job.settings.kept)
     return Made(note=_note(samples, views))
 
 

@@ -31,6 +31,12 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
             where="budget.mae",
             fix=f"budget.accuracy limits the {title(score)}",
         )
+    if task in ("multilabel", "regression") and pipeline.softlabels.top is not None:
+        raise ConfigError(
+            f"Only classes have a likeliest few, and this is a {task}.",
+            where="softlabels.top",
+            fix="leave it out",
+        )
     if task in ("multilabel", "regression"):
         for field, method in _methods(pipeline):
             if isinstance(method, COMPARE_CLASSES) or getattr(method, "standardize", False):

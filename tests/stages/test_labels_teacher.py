@@ -158,6 +158,19 @@ def test_a_pipeline_that_learns_from_labels_has_no_soft_labels(tmp_path: Path):
         make_labels({"name": "a", "distill": "labels"}, runs=tmp_path)
 
 
+def test_the_top_classes_are_enough_to_learn_from(root: Path):
+    result = run(root, "top", softlabels={"top": 1})
+    (folder,) = result.folder.glob("softlabels-*")
+    assert np.load(folder / "top.npy").shape[::2] == (3, 1)
+    assert not (folder / "logits.npy").exists()
+    whole = run(root, "a").summary.teachers[0]
+    (figures,) = result.summary.teachers
+    assert figures.outside == pytest.approx(whole.outside, abs=1e-3)
+    assert figures.wrong == whole.wrong
+    with pytest.raises(ConfigError, match="top classes only"):
+        make_labels(pipeline(root, softlabels={"top": 1}), out=root / "t.npz", runs=root / "runs")
+
+
 def test_the_files_content_is_in_the_key(root: Path):
     def key() -> str:
         raw = pipeline(root, teacher={"labels": str(root / "keyed.npz")})
