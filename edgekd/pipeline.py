@@ -106,6 +106,9 @@ def run(
             shared = node.shared and node not in again
             manifest, cached = _make(node, store, base, progress, shared=shared)
         manifests[node.name] = manifest
+        if node.stage == "data" and not cached:  # told before anything is trained
+            for text in manifest["warnings"]:
+                progress.message(f"note: {text}")
         figures = _stage_figures(node, manifest, cached, store)
         for text in _no_better(node, manifests):
             figures.warnings.append(text)

@@ -110,10 +110,17 @@ class Decoder:
         other = sum(count for found_rate, count in rates.items() if found_rate != rate)
         if other:
             listed = ", ".join(f"{rate} Hz ({count})" for rate, count in sorted(rates.items()))
-            notes.append(f"{other} recordings were resampled to {rate} Hz; there are {listed}")
-        stereo = sum(channels > 1 for _, channels in found)
-        if stereo:
-            notes.append(f"{stereo} recordings of several channels were averaged to one")
+            first = _first_of(items, kept, [found_rate != rate for found_rate, _ in found])
+            notes.append(
+                f"{other} recordings, such as {first}, were resampled to {rate} Hz; "
+                f"there are {listed}"
+            )
+        several = [channels > 1 for _, channels in found]
+        if any(several):
+            notes.append(
+                f"{sum(several)} recordings of several channels, such as "
+                f"{_first_of(items, kept, several)}, were averaged to one"
+            )
         return Decoded(x, kept, False, notes, spec)
 
     def _first(self, items: Sequence[Item], read: Callable[[bytes, str], F]) -> tuple[str, F]:
@@ -181,6 +188,11 @@ class Decoder:
             where=f"{self.files.path}: {listed}",
             fix="repair or remove them, or set data.skip_broken: true",
         )
+
+
+def _first_of(items: Sequence[Item], kept: NDArray[np.int64], which: Sequence[bool]) -> str:
+    """The name of the first file that is one of `which`."""
+    return items[int(kept[list(which).index(True)])].name
 
 
 def _features_into(x: NDArray[Any], spec: SoundSpec) -> Callable[[int, bytes, str], Any]:

@@ -126,8 +126,9 @@ def _duplicates(
         return []
     if settings.allow_duplicates:
         return [f"{len(twice)} files stand in two parts: {some(twice, 3)}"]
+    files = "1 file stands" if len(twice) == 1 else f"{len(twice)} files stand"
     raise DataError(
-        f"{len(twice)} files stand in the training part and again in the test or validation part.",
+        f"{files} in the training part and again in the test or validation part.",
         where=f"{path}: {some(twice)}",
         fix="remove them from one part, or set data.allow_duplicates: true",
     )

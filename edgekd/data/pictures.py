@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edgekd.config.data import ImageFolderData
 
@@ -31,6 +31,8 @@ def decode(content: bytes, settings: ImageFolderData) -> tuple[bool, NDArray[np.
             colour = picture.mode not in GREY
             ImageOps.exif_transpose(picture, in_place=True)
             return colour, _pixels(picture, settings).transpose(2, 0, 1)
+    except UnidentifiedImageError as error:
+        raise ValueError("it is no picture that can be read") from error
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(str(error).replace(str(type(content)), "")) from error
 

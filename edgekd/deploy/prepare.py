@@ -38,7 +38,7 @@ def prepare(
     if not own_augment and isinstance(spec, InputSpec):
         draft.augment(augment_fields(spec.kind, spec.shape, len(data.train)))
     result = draft.run("teacher", progress)
-    for stage in result.summary.stages:
+    for stage in result.summary.stages[1:]:  # those of the data were told
         for warning in stage.warnings:
             progress.message(f"note: {warning}")
     progress.message(check_teacher(result.summary, data))

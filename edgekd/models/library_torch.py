@@ -25,6 +25,14 @@ from edgekd.spec import InputSpec
 COLOURS = 3
 SUFFIX = ".safetensors"
 PICKLES = "edgekd reads no pickles, and these weights are published as nothing else."
+SAFETENSORS_OF = {
+    **{f"resnet{depth}": f"resnet{depth}.tv_in1k" for depth in (18, 34, 50, 101, 152)},
+    "mobilenet_v2": "mobilenetv2_100.ra_in1k",
+    "mobilenet_v3_large": "mobilenetv3_large_100.ra_in1k",
+    "mobilenet_v3_small": "mobilenetv3_small_100.lamb_in1k",
+    "efficientnet_b0": "efficientnet_b0.ra_in1k",
+}
+"""Of torchvision's networks the same ones of timm; `tv` are torchvision's own weights."""
 CONVERT = (
     "convert them where you trust them: "
     "safetensors.torch.save_file({network}.state_dict(), 'weights.safetensors'), "
@@ -111,9 +119,9 @@ def _of_the_hub(timm: Any, name: str) -> str:
         raise failed(f"timm:{name}", error, "its weights are downloaded once") from error
 
 
-def _pickled(name: str, network: str) -> StageError:
+def _pickled(name: str, network: str, instead: str = "") -> StageError:
     return StageError(
-        PICKLES, where=f"model {name}: pretrained", fix=CONVERT.format(network=network)
+        PICKLES, where=f"model {name}: pretrained", fix=instead + CONVERT.format(network=network)
     )
 
 
@@ -135,8 +143,13 @@ def from_torchvision(
         raise _unknown(f"torchvision:{name}", name, models.list_models(module=models))
     own = weights_file(settings, base) if saved is None else None
     if settings.pretrained is True and saved is None:
+        equal = SAFETENSORS_OF.get(name)
         raise _pickled(
-            f"torchvision:{name}", f"torchvision.models.get_model('{name}', weights='DEFAULT')"
+            f"torchvision:{name}",
+            f"torchvision.models.get_model('{name}', weights='DEFAULT')",
+            f"take timm:{equal}, which is published as safetensors; or "
+            if equal
+            else "see whether timm has it: its weights are safetensors; or ",
         )
     arguments = dict(settings.arguments)
     if name.startswith("vit_"):

@@ -323,6 +323,7 @@ def test_pickled_torchvision_weights_are_refused(monkeypatch):
         build(ModelSettings(name="torchvision:resnet18", pretrained=True), pictures(3, 32), 5)
     assert "get_model('resnet18', weights='DEFAULT')" in caught.value.fix
     assert "pretrained: weights.safetensors" in caught.value.fix
+    assert "timm:resnet18.tv_in1k" in caught.value.fix
 
 
 @needs_timm
