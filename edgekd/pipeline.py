@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edgekd.advice.advise import advise
 from edgekd.config.load import load_pipeline, validate
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError, StageError
@@ -310,6 +311,7 @@ def _conclude(
     from edgekd.devices.machine import describe_machine
 
     summary = gather(pipeline, describe_machine(), stages, manifests)
+    summary.advice = advise(summary, store.folder)
     write_json(store.folder / SUMMARY, summary.model_dump(mode="json"))
     write_report(summary, store.folder)
     return RunResult(store.folder, summary)

@@ -186,7 +186,8 @@ class _Branch:
         forms = ("distill", "finetune", "prune", "quantize")
         wanted = {prefix + stage for prefix in ("", CONTROL) for stage in forms}
         made = {node.stage: node for node in self.made if node.stage in wanted}
-        self.add("compare", CompareStage(), {"teacher": teacher, **made})
+        soft = {node.stage: node for node in self.made if node.stage == "softlabels"}
+        self.add("compare", CompareStage(), {"teacher": teacher, **soft, **made})
 
     def teacher(self) -> Node:
         t = self.pipeline.teacher

@@ -320,6 +320,17 @@ class RetentionFigures(Figures):
     classes only."""
     ece: float | None = None
     """Expected calibration error, 15 bins; of classes only."""
+    step: Estimate | None = None
+    """What the score changed against the form before it, with the 95 % interval that is paired by
+    test sample."""
+    train: Accuracy | None = None
+    """The score on training samples as they are, without variations; of the teacher and of the
+    distilled student."""
+    train_divergence: float | None = None
+    """The mean KL divergence on these samples; of classes only."""
+    train_information: float | None = None
+    """Of the teacher: the mean KL divergence of its answers to these samples from their mean, in
+    nats; what an answer that is the same for all samples would miss."""
     per_class: list[float | None] = []
     """The recall of each class, or F1 of each label; None for one without test samples. Empty for
     a regression."""
@@ -358,6 +369,24 @@ class GainFigures(Figures):
         if self.low > 0:
             return "gain"
         return "loss" if self.high < 0 else "none"
+
+
+class AdviceFigures(Figures):
+    """One thing that limits the student, and what to try about it."""
+
+    limit: str
+    """teacher, control, capacity gap, capacity, data, temperature, epochs, pruning, quantizer or
+    none."""
+    finding: str
+    """What was found, in a sentence with its numbers."""
+    evidence: dict[str, float]
+    """The numbers that the rule looked at, by name."""
+    stake: float
+    """How much score is at stake, as far as it can be told: the most comes first."""
+    advice: str
+    """What to do, in a sentence."""
+    setting: str | None = None
+    """The same as an override: `edgekd run FILE --set SETTING`."""
 
 
 class BudgetFigures(Figures):
@@ -458,5 +487,7 @@ class Summary(Figures):
     gain: list[GainFigures] = []
     """What the teacher brought, where the pipeline has a control arm; once a seed and, of several,
     over them."""
+    advice: list[AdviceFigures] = []
+    """What limits the student of the first seed, the most important first."""
     over_seeds: list[SeedFigures] = []
     """Means, where the run has several seeds."""

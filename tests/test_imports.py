@@ -16,7 +16,7 @@ LAYERS = [
     {"deploy", "labels"},
     {"pipeline"},
     {"clean"},
-    {"plan", "summary", "starter", "doctor"},
+    {"plan", "summary", "advice", "starter", "doctor"},
     {"schema"},
     {"stages"},
     {"propose"},

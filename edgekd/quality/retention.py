@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.quality.calibration import Answers, calibration_error, equal_width, log_softmax
-from edgekd.results import Accuracy, GainFigures, RetentionFigures
+from edgekd.results import Accuracy, Estimate, GainFigures, RetentionFigures
 from edgekd.spec import HEADLINE, ModelSpec
 from edgekd.statistics import paired_share_interval, wilson_interval
 from edgekd.tasks import metrics, replicates
@@ -70,6 +70,13 @@ def divergence(teacher: Floats, student: Floats, temperature: float = 1.0) -> fl
     return float((np.exp(p) * (p - q)).sum(1).mean())
 
 
+def information(teacher: Floats) -> float:
+    """Mean over samples of KL(softmax(teacher) ‖ mean of all softmax(teacher)) in nats."""
+    logged = log_softmax(teacher)
+    p = np.exp(logged)
+    return float((p * (logged - np.log(p.mean(0)))).sum(1).mean())
+
+
 def _recall(outputs: Floats, y: NDArray[Any]) -> list[float | None]:
     classes = outputs.shape[1]
     n = np.bincount(y, minlength=classes)
@@ -107,7 +114,7 @@ def gain(
         y: targets of the N samples; a regression's in raw units.
     """
     of = [metrics.score(spec, o, y, runtime="torch", split="test") for o in (student, control)]
-    low, high = _paired(student, control, y, spec, of)
+    found = change(student, control, y, spec)
     return GainFigures(
         stage=stage,
         seed=seed,
@@ -115,12 +122,19 @@ def gain(
         metric=HEADLINE[spec.task],
         student=of[0].value,
         control=of[1].value,
-        gain=of[0].value - of[1].value,
-        low=low,
-        high=high,
+        gain=found.value,
+        low=found.low,
+        high=found.high,
         n=len(y),
         over="samples",
     )
+
+
+def change(after: Floats, before: Floats, y: NDArray[Any], spec: ModelSpec) -> Estimate:
+    """What the score of one network is above another's, with its paired 95 % interval."""
+    of = [metrics.score(spec, o, y, runtime="torch", split="test") for o in (after, before)]
+    low, high = _paired(after, before, y, spec, of)
+    return Estimate(value=of[0].value - of[1].value, low=low, high=high)
 
 
 def _paired(
@@ -131,11 +145,12 @@ def _paired(
         counts = int((a & b).sum()), int((a & ~b).sum()), int((b & ~a).sum())
         return paired_share_interval(*counts, len(y))
     if spec.task == "multilabel":
-        pair = [replicates.of_labels(o, y) for o in (student, control)]
+        first, second = (replicates.of_labels(o, y) for o in (student, control))
     else:
         raw = [spec.raw_targets(o) for o in (student, control)]
-        pair = [replicates.of_numbers(o, y, spec.labels) for o in raw]
-    low, high = differences(*pair, (HEADLINE[spec.task], ""), len(y))
+        first, second = (replicates.of_numbers(o, y, spec.labels) for o in raw)
+    low, high = differences(first, second, (HEADLINE[spec.task], ""), len(y))
     if not np.isfinite(low):  # the metric is defined in no resample
-        return (of[0].value - of[1].value,) * 2
+        value = of[0].value - of[1].value
+        return value, value
     return low, high

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekd.report import confusion, figures, gains, quality, retention, tables, units
+from edgekd.report import advice, confusion, figures, gains, quality, retention, tables, units
 from edgekd.report.details import Details
 from edgekd.report.metric_rows import metric_table
 from edgekd.results import Summary
@@ -98,6 +98,7 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
         "metrics": metric_table(summary),
         "label_rows": _label_rows(details),
         "scatters": _scatters(details),
+        "advice": [(row, advice.numbers(row)) for row in summary.advice],
         "retention": retention.retention_section(summary, details.labels),
         "gain_sentences": [gains.sentence(row) for row in gains.told(summary)],
         "gains": gains.gain_section(summary),

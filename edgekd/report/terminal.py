@@ -90,12 +90,30 @@ def summary_table(summary: Summary, report: Path | None = None) -> RenderableTyp
         parts.append(_comparison(both))
     parts.append(Text(""))
     parts += [Text(gains.sentence(row)) for row in gains.told(summary)]
+    parts += _advice(summary)
     parts += [_verdict(budget) for budget in summary.budget]
     if both is not None:
         parts.append(Text.assemble(("model   ", "dim"), both.final.path, overflow="fold"))
     if report is not None:
         parts.append(Text.assemble(("report  ", "dim"), str(report), overflow="fold"))
     return Group(*parts)
+
+
+def _advice(summary: Summary) -> list[RenderableType]:
+    """What limits the student most, and what to try next."""
+    from rich.text import Text
+
+    if not summary.advice:
+        return []
+    first, others = summary.advice[0], summary.advice[1:]
+    text = first.finding
+    if others:
+        text += f" ({len(others)} more in the report)"
+    setting = f" --set '{first.setting}'" if first.setting else ""
+    return [
+        Text.assemble(("limit   ", "dim"), text),
+        Text.assemble(("try     ", "dim"), first.advice, (setting, "bold")),
+    ]
 
 
 def _comparison(both: figures.Comparison) -> RenderableType:

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import rel_entr, softmax
 from sklearn.metrics import f1_score, r2_score
 
-from edgekd.quality.retention import divergence, gain, retention
+from edgekd.quality.retention import change, divergence, gain, information, retention
 from edgekd.spec import InputSpec, ModelSpec
 from edgekd.statistics import paired_share_interval
 
@@ -116,3 +116,22 @@ def test_the_interval_holds_the_difference_19_times_of_20():
 def test_counts_that_do_not_fit(counts):
     with pytest.raises(ValueError, match="pairs"):
         paired_share_interval(*counts)
+
+
+def test_information_is_what_a_constant_answer_misses():
+    """No constant answer has a smaller mean divergence than the mean one, which it is."""
+    teacher = RNG.normal(0, 3, (40, 5))
+    p = softmax(teacher, 1)
+    constant = np.log(np.broadcast_to(p.mean(0), p.shape))
+    assert information(teacher) == pytest.approx(divergence(teacher, constant))
+    assert information(np.broadcast_to(teacher[:1], teacher.shape)) == pytest.approx(0)
+
+
+def test_a_change_is_paired_as_a_gain_is():
+    y = np.arange(300) % 3
+    before, after = y.copy(), y.copy()
+    before[:30] = (y[:30] + 1) % 3
+    after[:20] = (y[:20] + 1) % 3
+    row = change(answering(list(after)), answering(list(before)), y, spec("classification", 3))
+    assert row.value == pytest.approx(10 / 300)
+    assert 0 < row.low < row.value < row.high

@@ -12,7 +12,7 @@ from edgekd.report import gains
 from edgekd.report.page import render
 from edgekd.report.retention import retention_section
 from edgekd.report.terminal import summary_table
-from edgekd.results import GainFigures, RetentionFigures, Summary
+from edgekd.results import AdviceFigures, GainFigures, RetentionFigures, Summary
 
 
 def kept(stage: str, right: int, precision: str = "float32", **lost: float) -> RetentionFigures:
@@ -97,3 +97,19 @@ def test_the_control_arm_is_never_the_final_model(summary):
     control = summary.models[3].model_copy(update={"stage": "control-quantize", "format": "tflite"})
     more = summary.model_copy(update={"models": [*summary.models, control]})
     assert printed(more) == printed(summary)
+
+
+def test_advice_stands_on_the_page_and_in_the_terminal(summary):
+    row = AdviceFigures(
+        limit="capacity", finding="It has no room for <more>.",
+        evidence={"train": 0.93, "epochs": 60, "gain": -0.01}, stake=0.02,
+        advice="Take a wider student.", setting="student.model.width=0.75",
+    )  # fmt: skip
+    more = summary.model_copy(update={"advice": [row, row]})
+    page = render(more, example_details())
+    assert "no room for &lt;more&gt;." in page
+    assert "<code>--set 'student.model.width=0.75'</code>" in page
+    assert "student, training samples 93.0 %; epochs 60; gain by the teacher −1.0 %" in page
+    text = printed(more)
+    assert "limit   It has no room for <more>. (1 more in the report)" in text
+    assert "--set 'student.model.width=0.75'" in text
