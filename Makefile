@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The newest torch with a CPU build on your index; see README, "Installing".
 TORCH ?= torch>=2.11,<2.14
+# Losses that the tests compare with. Without what it depends on: torchvision, which they do not use.
+PEER ?= torchdistill>=1.1,<2
 
 .PHONY: demo test check clean
 
@@ -26,6 +28,7 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "$(PEER)"
 	touch $(STAMP)
 
 clean:

@@ -5,9 +5,9 @@ Defaults are the authors', for CIFAR-100, unless said.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgekd.config.method_base import FromTeacher
 
@@ -79,8 +79,38 @@ class NKDSettings(FromLogits):
     """Weight of the other classes."""
 
 
-LogitMethod = KDSettings | DKDSettings | DISTSettings | NKDSettings
+class MLKDSettings(FromLogits):
+    """Multi-level logit distillation: each prediction at several temperatures, which predictions of
+    a batch are alike, and which classes go together (Jin et al. 2023)."""
+
+    module: ClassVar[str] = "edgekd.distill.mlkd"
+    name: Literal["mlkd"] = "mlkd"
+    temperatures: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (2, 3, 4, 5, 6)
+    """Divide the logits of both before the softmax; the losses are added."""
+
+
+class CTKDSettings(FromLogits):
+    """Curriculum temperature: Hinton's loss at a temperature that learns to make it larger (Li et
+    al. 2023)."""
+
+    module: ClassVar[str] = "edgekd.distill.ctkd"
+    name: Literal["ctkd"] = "ctkd"
+    ce_weight: NonNegativeFloat = 0.1
+    """Weight of the loss with the labels."""
+    weight: NonNegativeFloat = 0.9
+    """Weight of T² KL(teacher ‖ student)."""
+    least: PositiveFloat = 1.0
+    """The temperature is above this."""
+    span: PositiveFloat = 20.0
+    """And below the sum of both."""
+    reversal_epochs: PositiveInt = 10
+    """Epochs until the temperature works against the student with its whole gradient."""
+
+
+PlainMethod = KDSettings | DKDSettings | DISTSettings | NKDSettings
+"""Methods that are a function of the logits and the target."""
+LogitMethod = PlainMethod | MLKDSettings | CTKDSettings
 NEED_LABELS = (DKDSettings, NKDSettings)
 """Methods that tell the target from the other classes, so that mixed samples do not suit them."""
-COMPARE_CLASSES = (DKDSettings, DISTSettings, NKDSettings)
+COMPARE_CLASSES = (DKDSettings, DISTSettings, NKDSettings, MLKDSettings, CTKDSettings)
 """Methods that only classes have."""

@@ -38,4 +38,4 @@ class FromFeatures(FromTeacher):
     layers: Layers | None = None
     """Layers whose outputs are compared, by name, wildcards allowed: a name, or a list of names,
     that student and teacher both have, or a mapping from the student's names to the teacher's. By
-    default the last feature map."""
+    default the last feature map, and for at, vid and reviewkd the last of each size."""

@@ -10,15 +10,28 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from edgekd.config.base import Settings
-from edgekd.config.feature_methods import ATSettings, FeatureMethod, FitNetSettings
+from edgekd.config.feature_methods import (
+    ATSettings,
+    CRDSettings,
+    FeatureMethod,
+    FitNetSettings,
+    PKTSettings,
+    ReviewKDSettings,
+    RKDSettings,
+    SPSettings,
+    VIDSettings,
+)
 from edgekd.config.logit_methods import (
     COMPARE_CLASSES,
     NEED_LABELS,
+    CTKDSettings,
     DISTSettings,
     DKDSettings,
     KDSettings,
     LogitMethod,
+    MLKDSettings,
     NKDSettings,
+    PlainMethod,
 )
 from edgekd.config.method_base import FromFeatures
 
@@ -26,15 +39,24 @@ __all__ = [
     "COMPARE_CLASSES",
     "NEED_LABELS",
     "ATSettings",
+    "CRDSettings",
+    "CTKDSettings",
     "DISTSettings",
     "DKDSettings",
     "FitNetSettings",
     "KDSettings",
     "LabelsSettings",
     "LogitMethod",
+    "MLKDSettings",
     "Method",
     "NKDSettings",
     "OneMethod",
+    "PKTSettings",
+    "PlainMethod",
+    "RKDSettings",
+    "ReviewKDSettings",
+    "SPSettings",
+    "VIDSettings",
     "ce_weight",
     "needs_features",
     "needs_logits",

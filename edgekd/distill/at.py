@@ -42,6 +42,7 @@ class AT(FeaturePart):
     """Attention transfer at each pair of layers."""
 
     settings: ATSettings
+    every_size = True
 
     def prepare(self) -> None:
         """Refuses maps without positions."""

@@ -21,12 +21,19 @@ LayerPair = tuple[str, str]
 """A layer of the student and the teacher's that it is compared with."""
 
 
-def layer_pairs(layers: Layers | None, pair: Pair) -> list[LayerPair]:
+def layer_pairs(layers: Layers | None, pair: Pair, *, every_size: bool = False) -> list[LayerPair]:
     """The layers that the setting `layers` means.
+
+    Args:
+        every_size: if it means nothing, take the last map of each size, and else of all.
 
     Raises:
         StageError: there is no such layer, or student and teacher have different numbers of them.
     """
+    if layers is None and every_size:
+        student, teacher = sized_maps("student", pair), sized_maps("teacher", pair)
+        count = min(len(student), len(teacher))  # of different depths, the deepest are compared
+        return list(zip(student[len(student) - count :], teacher[-count:], strict=True))
     if layers is None:
         return [(last_map("student", pair), last_map("teacher", pair))]
     if isinstance(layers, str):
@@ -45,6 +52,18 @@ def layer_pairs(layers: Layers | None, pair: Pair) -> list[LayerPair]:
             )
         found += zip(student, teacher, strict=True)
     return found
+
+
+def sized_maps(role: str, pair: Pair) -> list[str]:
+    """The last layer of each size of map over positions, from the largest on; the last hidden
+    layer of a network that has none."""
+    found: dict[Shape, str] = {}
+    shapes = all_maps(pair.student if role == "student" else pair.teacher, pair.spec)
+    for name, shape in shapes.items():
+        if math.prod(shape[2:]) > 1:
+            found.pop(shape[2:], None)
+            found[shape[2:]] = name
+    return list(found.values()) or [last_map(role, pair)]
 
 
 def last_map(role: str, pair: Pair) -> str:
@@ -76,10 +95,13 @@ class FeaturePart(Part):
         StageError: a layer does not exist, or its maps cannot be compared.
     """
 
+    every_size = False
+    """By default the last map of each size is compared, and not of all only the last."""
+
     def __init__(self, settings: FromFeatures, pair: Pair, task: Task) -> None:
         super().__init__(settings)
         self.task: Task = task
-        self.pairs = layer_pairs(settings.layers, pair)
+        self.pairs = layer_pairs(settings.layers, pair, every_size=self.every_size)
         self.student_layers = tuple(student for student, _ in self.pairs)
         self.teacher_layers = tuple(teacher for _, teacher in self.pairs)
         self.of_images = not isinstance(pair.spec, NamedInputs) and len(pair.spec.shape) == 3
@@ -124,6 +146,11 @@ class FeaturePart(Part):
 
     def _shape(self, map_: Tensor) -> Shape:
         return tuple(channels_first(map_, self.of_images).shape[1:])
+
+
+def embedding(map_: Tensor) -> Tensor:
+    """A map (B, C, ...) averaged over its positions, (B, C)."""
+    return map_.flatten(2).mean(2) if map_.ndim > 2 else map_
 
 
 def channels_first(map_: Tensor, of_images: bool) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from edgekd.distill.logits import check, precise
 
 
-def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tensor:
+def kd_loss(student: Tensor, teacher: Tensor, temperature: float | Tensor = 4.0) -> Tensor:
     """T² KL(softmax(teacher / T) ‖ softmax(student / T)), mean over the batch.
 
     Hinton, Vinyals and Dean 2015, section 2; the factor T² keeps the gradients' size when T
@@ -17,7 +17,7 @@ def kd_loss(student: Tensor, teacher: Tensor, temperature: float = 4.0) -> Tenso
     Args:
         student: logits (B, C).
         teacher: logits (B, C).
-        temperature: T > 0.
+        temperature: T > 0; a tensor of one is a temperature that learns itself.
 
     Raises:
         ValueError: the shapes differ, or T is not positive.

@@ -8,7 +8,7 @@ from torch import Tensor
 EPSILON = 1e-7
 
 
-def check(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> None:
+def check(student: Tensor, teacher: Tensor, temperature: float | Tensor = 1.0) -> None:
     """Refuses what no loss on logits can take.
 
     Raises:

@@ -10,13 +10,15 @@ from torch import Tensor
 from edgekd.config.method_base import FromFeatures
 from edgekd.config.methods import (
     COMPARE_CLASSES,
+    CTKDSettings,
     DISTSettings,
     DKDSettings,
     KDSettings,
     LabelsSettings,
-    LogitMethod,
     Method,
+    MLKDSettings,
     OneMethod,
+    PlainMethod,
     ce_weight,
     parts_of,
 )
@@ -25,7 +27,7 @@ from edgekd.distill.dkd import dkd_loss
 from edgekd.distill.kd import binary_kd_loss, bounded_loss, kd_loss, mimic_loss
 from edgekd.distill.logits import standardized
 from edgekd.distill.nkd import nkd_loss
-from edgekd.distill.part import Pair, Part, Step
+from edgekd.distill.part import Pair, Part, Step, logits_of_teacher, needs_all
 from edgekd.distill.toplogits import top_kd_loss
 from edgekd.distill.weighted import Labels, WeightedSum
 from edgekd.errors import StageError
@@ -34,7 +36,7 @@ from edgekd.tasks.losses import RegressionLoss, no_smoothing
 from edgekd.train.batches import Batch
 
 
-def teacher_loss(settings: LogitMethod, outputs: Tensor, batch: Batch, task: Task) -> Tensor:
+def teacher_loss(settings: PlainMethod, outputs: Tensor, batch: Batch, task: Task) -> Tensor:
     """The method's loss with the teacher's answers, which `batch` holds."""
     teacher = batch.teacher
     assert teacher is not None
@@ -60,18 +62,15 @@ def teacher_loss(settings: LogitMethod, outputs: Tensor, batch: Batch, task: Tas
     return nkd_loss(outputs, teacher, y, settings.temperature, settings.gamma)
 
 
-def _with_top(settings: LogitMethod, outputs: Tensor, teacher: Tensor, top: Tensor) -> Tensor:
+def _with_top(settings: PlainMethod, outputs: Tensor, teacher: Tensor, top: Tensor) -> Tensor:
     """The loss with a teacher of whose answers the top classes were kept."""
     if not isinstance(settings, KDSettings) or settings.standardize:
-        raise StageError(
-            f"The method {settings.name} needs all logits, and the cache has the top classes only.",
-            fix="take kd without standardize, or leave softlabels.top out",
-        )
+        raise needs_all(settings.name)
     return top_kd_loss(outputs, teacher, top, settings.temperature)
 
 
 def _regression_loss(
-    settings: LogitMethod, outputs: Tensor, teacher: Tensor, batch: Batch
+    settings: PlainMethod, outputs: Tensor, teacher: Tensor, batch: Batch
 ) -> Tensor:
     assert isinstance(settings, KDSettings)
     if settings.regression == "mimic":
@@ -86,9 +85,9 @@ def _regression_loss(
 class LogitPart(Part):
     """A method on logits."""
 
-    settings: LogitMethod
+    settings: PlainMethod
 
-    def __init__(self, settings: LogitMethod, task: Task) -> None:
+    def __init__(self, settings: PlainMethod, task: Task) -> None:
         super().__init__(settings)
         self.task: Task = task
 
@@ -100,10 +99,9 @@ class LogitPart(Part):
 
     def forward(self, step: Step) -> Tensor:
         """The loss with the cached answers of the teacher."""
-        if step.batch.teacher is None:
-            raise StageError(f"The method {self.name} needs the teacher's logits, and has none.")
-        if step.batch.top is not None:
+        if step.batch.teacher is not None and step.batch.top is not None:
             return _with_top(self.settings, step.outputs, step.batch.teacher, step.batch.top)
+        logits_of_teacher(step, self.name)
         return teacher_loss(self.settings, step.outputs, step.batch, self.task)
 
 
@@ -142,16 +140,16 @@ def make_objective(
 
 
 def _part(settings: OneMethod, task: Task, pair: Pair | None) -> Part:
-    if isinstance(settings, FromFeatures):
-        if pair is None:
-            raise StageError(f"The method {settings.name} needs the teacher itself, and has none.")
-        # By name, so that a stage's key covers a method's code only where the method is used.
-        return import_module(settings.module).make(settings, pair, task)
     assert not isinstance(settings, LabelsSettings)
-    only_classes = settings.standardize or isinstance(settings, COMPARE_CLASSES)
+    if isinstance(settings, FromFeatures) and pair is None:
+        raise StageError(f"The method {settings.name} needs the teacher itself, and has none.")
+    only_classes = getattr(settings, "standardize", False) or isinstance(settings, COMPARE_CLASSES)
     if task in ("multilabel", "regression") and only_classes:
         raise StageError(
             f"The method {settings.name} compares classes, and the task is {task}.",
             fix="take the method kd, without standardize",
         )
+    if isinstance(settings, FromFeatures | MLKDSettings | CTKDSettings):
+        # By name, so that a stage's key covers a method's code only where the method is used.
+        return import_module(settings.module).make(settings, pair, task)
     return LogitPart(settings, task)

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from edgekd.config.method_base import FromTeacher
+from edgekd.errors import StageError
 from edgekd.spec import Inputs
 from edgekd.train.batches import Batch
 
@@ -45,6 +46,27 @@ class Step:
     """Of the layers that the method named."""
     teacher: Maps = field(default_factory=dict)
     """Likewise, without gradient."""
+
+
+def logits_of_teacher(step: Step, method: str) -> Tensor:
+    """The teacher's logits of a step.
+
+    Raises:
+        StageError: there are none, or only those of the top classes.
+    """
+    if step.batch.teacher is None:
+        raise StageError(f"The method {method} needs the teacher's logits, and has none.")
+    if step.batch.top is not None:
+        raise needs_all(method)
+    return step.batch.teacher
+
+
+def needs_all(method: str) -> StageError:
+    """The error about a method that cannot do with the logits of the top classes."""
+    return StageError(
+        f"The method {method} needs all logits, and the cache has the top classes only.",
+        fix="take kd without standardize, or leave softlabels.top out",
+    )
 
 
 class Part(nn.Module, ABC):
