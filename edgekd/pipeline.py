@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from edgekd.advice.advise import advise
 from edgekd.config.load import load_pipeline, validate
 from edgekd.config.pipeline import Pipeline
+from edgekd.config.stages import Require
 from edgekd.errors import ConfigError, StageError
 from edgekd.plan import ORDER, Node, make_plan
 from edgekd.progress import SILENT, Progress
@@ -93,16 +94,16 @@ def run(
     store = Store(Path(runs) / pipeline.name)
     again = remade(nodes, from_stage)
     for node in again:
-        store.discard(node.stage, node.key)
+        store.discard(node.kind, node.key)
     progress.run_started(pipeline.name, [node.name for node in nodes])
     manifests: dict[str, dict[str, Any]] = {}
     stages: list[StageFigures] = []
     for node in nodes:
-        manifest = store.finished(node.stage, node.key)
+        manifest = store.finished(node.kind, node.key)
         cached = manifest is not None
         if node.stage == "teacher" and not cached:
             of_data = node.inputs["data"]
-            check_layers(pipeline, store.path(of_data.stage, of_data.key), base)
+            check_layers(pipeline, store.path(of_data.kind, of_data.key), base)
         if manifest is None:
             shared = node.shared and node not in again
             manifest, cached = _make(node, store, base, progress, shared=shared)
@@ -119,10 +120,10 @@ def run(
             node.name, cached=cached, seconds=manifest["seconds"], note=manifest["note"]
         )
         if node.stage == "data":
-            facts = read_json(store.path(node.stage, node.key) / DATASET_FILE)
+            facts = read_json(store.path(node.kind, node.key) / DATASET_FILE)
             check_task(pipeline, facts.get("task", "classification"))
-        if node.stage == "teacher":
-            check_gate(pipeline.teacher.require, validation_of(manifest), node.name)
+        if node.kind == "teacher":
+            check_gate(_require(pipeline, node), validation_of(manifest), node.name)
     return _conclude(pipeline, store, stages, manifests)
 
 
@@ -177,7 +178,10 @@ def select(nodes: list[Node], until: str | None) -> list[Node]:
         return nodes
     _require_stage(nodes, until, "--until")
     last = ORDER.index(until)
-    return [node for node in nodes if ORDER.index(node.stage) <= last]
+    wanted = [node for node in nodes if ORDER.index(node.kind) <= last]
+    for node in wanted:  # what several teachers' mixture needs stands after it in the order
+        wanted += [used for used in node.inputs.values() if used not in wanted]
+    return [node for node in nodes if node in wanted]
 
 
 def remade(nodes: list[Node], from_stage: str | None) -> list[Node]:
@@ -191,13 +195,13 @@ def remade(nodes: list[Node], from_stage: str | None) -> list[Node]:
     _require_stage(nodes, from_stage, "--from")
     again: list[Node] = []
     for node in nodes:
-        if node.stage == from_stage or any(used in again for used in node.inputs.values()):
+        if node.kind == from_stage or any(used in again for used in node.inputs.values()):
             again.append(node)
     return again
 
 
 def _require_stage(nodes: list[Node], stage: str, option: str) -> None:
-    stages = list(dict.fromkeys(node.stage for node in nodes))
+    stages = list(dict.fromkeys(node.kind for node in nodes))
     if stage not in stages:
         raise ConfigError(
             f"{option} {stage}: this pipeline has no such stage.",
@@ -218,17 +222,17 @@ def _make(
     def waiting() -> None:
         progress.message(f"{node.name} is being made by another edgekd; waiting for it")
 
-    with store.making(node.stage, node.key, waiting) as out:
-        found = store.finished(node.stage, node.key)
-        if found is None and shared and store.adopt(node.stage, node.key):
-            found = store.finished(node.stage, node.key)
+    with store.making(node.kind, node.key, waiting) as out:
+        found = store.finished(node.kind, node.key)
+        if found is None and shared and store.adopt(node.kind, node.key):
+            found = store.finished(node.kind, node.key)
         if found is not None:
             return found, True
         progress.stage_started(node.name)
         started = time.perf_counter()
         job = Job(
             settings=node.settings,
-            inputs={role: store.path(n.stage, n.key) for role, n in node.inputs.items()},
+            inputs={role: store.path(n.kind, n.key) for role, n in node.inputs.items()},
             out=out,
             node=node.name,
             seed=node.seed,
@@ -239,7 +243,7 @@ def _make(
         try:
             made: Made = stage.run(job)
             manifest = _manifest(node, made, time.perf_counter() - started)
-            store.finish(node.stage, node.key, out, manifest)
+            store.finish(node.kind, node.key, out, manifest)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -275,6 +279,12 @@ def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
     }
 
 
+def _require(pipeline: Pipeline, node: Node) -> Require:
+    """The gate of a teacher: of several, its own."""
+    number = node.stage.removeprefix("teacher")
+    return pipeline.teachers[int(number[1:]) - 1].require if number else pipeline.teacher.require
+
+
 def _no_better(node: Node, manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The warning, once the student is distilled, that its teacher has nothing to teach it."""
     check = node.name.replace("distill", "check")
@@ -296,7 +306,7 @@ def _stage_figures(
         key=node.key,
         cached=cached,
         seconds=manifest["seconds"],
-        folder=store.path(node.stage, node.key).name,
+        folder=store.path(node.kind, node.key).name,
         warnings=list(manifest["warnings"]),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
 from edgekd.config.methods import (
+    KDSettings,
     LabelsSettings,
     Method,
     needs_features,
@@ -20,7 +22,7 @@ from edgekd.config.methods import (
     without_features,
 )
 from edgekd.config.pipeline import Pipeline
-from edgekd.config.stages import ModelSettings
+from edgekd.config.stages import ModelSettings, TeacherSettings
 from edgekd.errors import ConfigError
 from edgekd.keys import code_key
 from edgekd.stages.bench import BenchStage
@@ -28,6 +30,7 @@ from edgekd.stages.check import CheckStage
 from edgekd.stages.compare import CompareStage
 from edgekd.stages.data import DataStage
 from edgekd.stages.distill import DistillStage
+from edgekd.stages.ensemble import EnsembleStage
 from edgekd.stages.export import ExportStage
 from edgekd.stages.finetune import FinetuneStage
 from edgekd.stages.prune import PruneStage
@@ -57,10 +60,12 @@ ORDER = (
     "bench",
 )
 """All stages, in the order in which they run."""
-MODULES = {"export-teacher": "export"}
-"""Modules of `edgekd.stages` that are not called as the stage is."""
 SHARED = ("teacher", "softlabels")
 """Stages that all run folders of one place share: students and sweeps over one teacher."""
+NUMBER = re.compile(r"-a?[0-9]+$")
+"""Of one of several teachers ("-2"), or of a student that teaches the next one ("-a1")."""
+AGAIN = 1000
+"""From the seed of a teacher to that of another one which is written the same."""
 CONTROL = "control-"
 """Before the stages of the control arm: the same work without the teacher."""
 
@@ -70,7 +75,7 @@ class Node:
     """One stage's work, for one seed."""
 
     stage: str
-    """Of `ORDER`."""
+    """Of `ORDER`; those of several teachers are numbered, such as "teacher-1"."""
     name: str
     """The stage, or in a run over several seeds "stage@seed"."""
     seed: int
@@ -82,21 +87,26 @@ class Node:
 
     @property
     def module(self) -> str:
-        """The module of `edgekd.stages` that does it."""
-        stage = self.stage.removeprefix(CONTROL)
-        return MODULES.get(stage, stage)
+        """The module of `edgekd.stages` that does it: where its settings are."""
+        return type(self.settings).__module__.rpartition(".")[2]
+
+    @property
+    def kind(self) -> str:
+        """The stage without its number, of `ORDER`: what its artefact is called after, so that the
+        same teacher is the same artefact, whether it teaches alone or with others."""
+        return NUMBER.sub("", self.stage)
 
     @property
     def shared(self) -> bool:
         """Whether a run folder takes it from another one: what a teacher costs is paid once."""
-        return self.stage in SHARED
+        return self.kind in SHARED
 
     @cached_property
     def key(self) -> str:
         """The artefact's key: all that can change it, and nothing else."""
         return digest(
             {
-                "stage": self.stage,
+                "stage": self.kind,
                 "seed": self.seed,
                 "settings": self.settings.model_dump(mode="json"),
                 "inputs": {role: node.key for role, node in self.inputs.items()},
@@ -125,7 +135,7 @@ def make_plan(pipeline: Pipeline, base: Path) -> list[Node]:
     nodes = [data]
     for seed in pipeline.run_seeds:
         nodes += _Branch(pipeline, base, seed, data).nodes()
-    return sorted(nodes, key=lambda node: (node.seed, ORDER.index(node.stage)))
+    return nodes
 
 
 class _Branch:
@@ -136,17 +146,28 @@ class _Branch:
         self.made: list[Node] = []
         self.soft: Node | None = None
 
-    def add(self, stage: str, settings: Settings, inputs: dict[str, Node], **outside: Any) -> Node:
+    def add(
+        self,
+        stage: str,
+        settings: Settings,
+        inputs: dict[str, Node],
+        *,
+        again: int = 0,
+        **outside: Any,
+    ) -> Node:
+        """A node; `again` is how often the same was asked for before, with other randomness."""
         name = f"{stage}@{self.seed}" if self.pipeline.seeds else stage
-        node = Node(stage, name, self.seed, settings, {"data": self.data, **inputs}, outside)
+        seed = self.seed + again * AGAIN
+        node = Node(stage, name, seed, settings, {"data": self.data, **inputs}, outside)
         self.made.append(node)
         return node
 
     def nodes(self) -> list[Node]:
         p = self.pipeline
-        teacher = self.teacher()
+        teacher = self.teachers() if p.teachers else self.teacher(p.teacher)
         if self.soft_labels_wanted():
             self.soft = self.soft_labels(teacher)
+            self.check(teacher, self.soft, "ensemble" if p.teachers else "teacher")
         student = self.arm(teacher, p.distill.method)
         if p.control:
             self.arm(teacher, LabelsSettings(), CONTROL)
@@ -189,8 +210,24 @@ class _Branch:
         soft = {node.stage: node for node in self.made if node.stage == "softlabels"}
         self.add("compare", CompareStage(), {"teacher": teacher, **soft, **made})
 
-    def teacher(self) -> Node:
-        t = self.pipeline.teacher
+    def teachers(self) -> Node:
+        """Several teachers, each judged and asked, and their mixture in the place of one."""
+        p = self.pipeline
+        inputs: dict[str, Node] = {}
+        for number, settings in enumerate(p.teachers, start=1):
+            again = p.teachers[: number - 1].count(settings)
+            teacher = self.teacher(settings, f"-{number}", again)
+            soft = self.soft_labels(teacher, f"-{number}")
+            self.check(teacher, soft, f"teacher-{number}", f"-{number}")
+            inputs |= {f"teacher-{number}": teacher, f"softlabels-{number}": soft}
+        mixture = EnsembleStage(
+            weights=p.teacher_weights,
+            temperature=self.check_settings("").temperature,
+            augment=p.data.augment,
+        )
+        return self.add("teacher", mixture, inputs)
+
+    def teacher(self, t: TeacherSettings, number: str = "", again: int = 0) -> Node:
         settings = TeacherStage(
             model=t.model if t.onnx is None and t.labels is None else None,
             onnx=str(t.onnx) if t.onnx else None,
@@ -204,11 +241,11 @@ class _Branch:
             file, field = (t.onnx, "onnx") if t.onnx is not None else (t.labels, "labels")
             assert file is not None
             content = weights_fingerprint(self.base / file, f"teacher.{field}")
-            return self.add("teacher", settings, {}, file=content)
+            return self.add(f"teacher{number}", settings, {}, file=content)
         outside = self.trained(t.model, t.train.precision if t.train else "float32")
         if t.weights is not None:
             outside["weights"] = weights_fingerprint(self.base / t.weights, "teacher.weights")
-        return self.add("teacher", settings, {}, **outside)
+        return self.add(f"teacher{number}", settings, {}, again=again, **outside)
 
     def soft_labels_wanted(self) -> bool:
         return any(needs_logits(method) for method in self.pipeline.methods)
@@ -222,21 +259,25 @@ class _Branch:
             found["teacher"] = teacher
         return found
 
-    def soft_labels(self, teacher: Node) -> Node:
+    def soft_labels(self, teacher: Node, number: str = "") -> Node:
         top = self.pipeline.softlabels.top
         settings = SoftLabelsStage(
             augment=self.pipeline.data.augment,
             top=top,
-            temperature=self.check().temperature if top is not None else None,
+            temperature=self.check_settings("").temperature if top is not None else None,
         )
-        soft = self.add("softlabels", settings, {"teacher": teacher})
-        self.add("check", self.check(), {"teacher": teacher, "softlabels": soft})
-        return soft
+        return self.add(f"softlabels{number}", settings, {"teacher": teacher})
 
-    def check(self) -> CheckStage:
+    def check(self, teacher: Node, soft: Node, of: str, number: str = "") -> None:
+        inputs = {"teacher": teacher, "softlabels": soft}
+        self.add(f"check{number}", self.check_settings(of), inputs)
+
+    def check_settings(self, of: str) -> CheckStage:
         """The check, at the temperature of the method that learns from the teacher."""
-        method = next(m for ms in self.pipeline.methods for m in parts_of(ms) if needs_logits(m))
+        methods = [m for ms in self.pipeline.methods for m in parts_of(ms) if needs_logits(m)]
+        method = methods[0] if methods else KDSettings()
         return CheckStage(
+            of=of,
             temperature=temperature_of(method),
             standardize=getattr(method, "standardize", False),
         )
@@ -263,7 +304,7 @@ class _Branch:
                 quality=p.quality, format=p.deployed_format, quantized=p.quantize is not None
             )
             networks = {"student-network": student}
-            networks |= {"teacher-network": teacher} if p.teacher.is_network else {}
+            networks |= {"teacher-network": teacher} if p.has_teacher_network else {}
             self.add("quality", quality, exports | networks)
         from edgekd.config.load import load_device
         from edgekd.devices.machine import describe_machine
@@ -278,7 +319,7 @@ class _Branch:
 
     def teacher_files(self, teacher: Node) -> dict[str, Node]:
         """What is measured beside the student: nothing of a teacher without a network."""
-        if not self.pipeline.teacher.is_network:
+        if not self.pipeline.has_teacher_network:
             return {}
         if self.pipeline.teacher.onnx is not None:
             return {"teacher": teacher}  # already a file

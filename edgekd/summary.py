@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.stages import LatencyBudget
@@ -57,14 +57,15 @@ def gather(
         for raw in manifest["models"]:
             model = ModelFigures.model_validate(raw)
             model.path = f"{stage.folder}/{model.path}"
-            models.append(model)
+            models.append(_called(model, stage, pipeline.seed))
         parity += [ParityFigures.model_validate(raw) for raw in manifest["parity"]]
         bench += [BenchFigures.model_validate(raw) for raw in manifest["bench"]]
         quality += [QualityFigures.model_validate(raw) for raw in manifest.get("quality", ())]
         retention += [RetentionFigures.model_validate(raw) for raw in manifest.get("retention", ())]
         gain += [GainFigures.model_validate(raw) for raw in manifest.get("gain", ())]
         for raw in manifest.get("teachers", ()):
-            found = TeacherFigures.model_validate(raw)  # a later stage knows more
+            found = _called(TeacherFigures.model_validate(raw), stage, pipeline.seed)
+            # a later stage knows more
             teachers[found.stage, found.seed] = found
     _fill_accuracy(models, bench)
     return Summary(
@@ -86,6 +87,19 @@ def gather(
         gain=gain + gain_over_seeds(gain),
         over_seeds=over_seeds(models, bench, quality) if len(pipeline.run_seeds) > 1 else [],
     )
+
+
+F = TypeVar("F", ModelFigures, TeacherFigures)
+
+
+def _called(figures: F, stage: StageFigures, first_seed: int) -> F:
+    """A teacher's figures by what it is called in this run: its artefact is the same whether it
+    teaches alone or as one of several, and two that are written the same differ in their seed.
+    """
+    name, _, seed = stage.name.partition("@")
+    if not name.startswith("teacher") or figures.stage == "ensemble":
+        return figures
+    return figures.model_copy(update={"stage": name, "seed": int(seed) if seed else first_seed})
 
 
 def _fill_accuracy(models: list[ModelFigures], bench: list[BenchFigures]) -> None:

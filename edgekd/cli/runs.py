@@ -198,7 +198,7 @@ def _print_plan(
     nodes = select(make_plan(settings, base), until)
     again = remade(nodes, from_)
     for node in nodes:
-        kept = node not in again and store.finished(node.stage, node.key) is not None
+        kept = node not in again and store.finished(node.kind, node.key) is not None
         state = "finished" if kept else "to do"
         uses = ", ".join(used.name for used in node.inputs.values())
         print(f"{node.name:16} {node.key}  {state:8}  {'from ' + uses if uses else ''}".rstrip())

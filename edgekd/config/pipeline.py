@@ -61,6 +61,8 @@ def expand(raw: Any) -> Any:
         full["data"] = {"source": "npz", "path": str(data)} if is_file else {"source": data}
     if full.get("bench") == "quick":
         full["bench"] = {"quick": True}
+    if isinstance(full.get("teachers"), list | tuple):
+        full["teachers"] = [expand({"teacher": each})["teacher"] for each in full["teachers"]]
     for path, field in SHORT_FORMS.items():
         *parents, last = path.split(".")
         node: Any = full
@@ -92,6 +94,11 @@ class Pipeline(Settings):
     """The data set; `digits`, or the path of an .npz file, for short."""
     teacher: TeacherSettings = TeacherSettings()
     """The large network; the name of a zoo network, for short."""
+    teachers: tuple[TeacherSettings, ...] = ()
+    """Several large networks instead of `teacher`: the student learns their mixture."""
+    teacher_weights: Literal["average", "score", "confidence"] = "average"
+    """How `teachers` count: alike; by their validation score; or, sample by sample, by how sure
+    they are of the label (Zhang et al. 2022, CA-MKD)."""
     softlabels: SoftLabelsSettings = SoftLabelsSettings()
     """The cache of the teacher's answers."""
     student: StudentSettings = StudentSettings()
@@ -204,9 +211,38 @@ class Pipeline(Settings):
         finetune = self.finetune.method if self.finetune is not None else None
         return [self.distill.method, *([finetune] if finetune is not None else [])]
 
+    @property
+    def all_teachers(self) -> tuple[TeacherSettings, ...]:
+        """The `teachers`, or the only one."""
+        return self.teachers or (self.teacher,)
+
+    @property
+    def has_teacher_network(self) -> bool:
+        """Whether there is one teacher with a network, which can be exported and compared with."""
+        return not self.teachers and self.teacher.is_network
+
+    @model_validator(mode="after")
+    def _several_teachers(self) -> Pipeline:
+        if not self.teachers:
+            if self.teacher_weights != "average":
+                raise ValueError("teacher_weights is about several teachers: give `teachers`")
+            return self
+        if self.teacher != TeacherSettings():
+            raise ValueError("give either `teacher` or `teachers`")
+        if self.student.copy_of is not None:
+            raise ValueError("student.copy_of: several teachers are no network to copy")
+        if self.softlabels.top is not None:
+            raise ValueError("softlabels.top: several teachers are mixed from all their logits")
+        if self.teacher_weights == "confidence" and self.data.augment.mixes:
+            raise ValueError(
+                "teacher_weights: confidence asks how sure a teacher is of the label, and samples "
+                "mixed by mixup or cutmix have two"
+            )
+        return self
+
     @model_validator(mode="after")
     def _drop_needs_a_network(self) -> Pipeline:
-        if self.budget.accuracy_drop is not None and not self.teacher.is_network:
+        if self.budget.accuracy_drop is not None and not self.has_teacher_network:
             raise ValueError(
                 "budget.accuracy_drop compares with the teacher's network, and there is none: give "
                 "budget.accuracy"
@@ -235,7 +271,7 @@ class Pipeline(Settings):
     def _method_fits_teacher(self) -> Pipeline:
         finetune = self.finetune.method if self.finetune is not None else None
         wants = needs_features(self.distill.method) or needs_features(finetune or ())
-        if wants and (self.teacher.onnx is not None or not self.teacher.is_network):
+        if wants and (self.teacher.onnx is not None or not self.has_teacher_network):
             raise ValueError(
                 "teacher: a file shows no feature maps: take methods on logits, or give "
                 "teacher.model with its weights"

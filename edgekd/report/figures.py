@@ -5,6 +5,7 @@ Everything here is about the run's first seed; `Summary.over_seeds` speaks for t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from edgekd.report import units
@@ -21,6 +22,9 @@ from edgekd.tasks import names
 
 TEACHER = "teacher"
 CONTROL = "control-"
+NUMBER = re.compile(r"-a?([0-9]+)$")
+BESIDE = (CONTROL, "teacher-", "assistant")
+"""Before the stages whose models are told elsewhere."""
 """Before the names of the control arm's stages."""
 TITLES = {
     "teacher": "Teacher",
@@ -29,6 +33,7 @@ TITLES = {
     "prune": "Pruned",
     "quantize": "Quantized",
     "check": "Teacher check",
+    "ensemble": "All together",
 }
 RUNTIMES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "litert": "LiteRT"}
 FORMATS = {"torch": "PyTorch", "onnx": "ONNX", "tflite": "TFLite"}
@@ -45,16 +50,18 @@ def title(node: str) -> str:
     if stage.startswith(CONTROL):
         inner = title(node.removeprefix(CONTROL))
         return f"Control, {inner[:1].lower()}{inner[1:]}"
-    name = TITLES.get(stage, stage[:1].upper() + stage[1:])
+    name = TITLES.get(stage) or NUMBER.sub(r" \1", stage[:1].upper() + stage[1:])
     return f"{name}, seed {seed}" if seed else name
 
 
 def first_seed(summary: Summary) -> list[ModelFigures]:
-    """The models of the first seed, without the control arm's."""
+    """The models of the first seed, but those that stand beside the line from teacher to student:
+    the control arm's, and of several teachers each.
+    """
     return [
         model
         for model in summary.models
-        if model.seed == summary.seed and not model.stage.startswith(CONTROL)
+        if model.seed == summary.seed and not model.stage.startswith(BESIDE)
     ]
 
 

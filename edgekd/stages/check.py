@@ -25,6 +25,8 @@ CLASSIFIERS = ("classification", "binary")
 class CheckStage(Settings):
     """What the stage may know."""
 
+    of: str = "teacher"
+    """Whose answers they are, in the tables."""
     temperature: float
     """At which the soft targets are looked at."""
     standardize: bool = False
@@ -41,7 +43,7 @@ def run(job: Job[CheckStage]) -> Made:
 
     data = load(job.inputs["data"])
     figures = TeacherFigures(
-        stage="teacher",
+        stage=job.settings.of,
         seed=job.seed,
         validation=_validation(job.inputs["teacher"]),
         n=len(data.train),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgekd.config.pipeline import Pipeline
 from edgekd.keys import code_key
+from edgekd.report.figures import BESIDE
 from edgekd.results import StageFigures, Summary
-from edgekd.stages.compare import CONTROL
 from edgekd.stages.networks import TEST_LOGITS
 from edgekd.store import digest, write_atomic
 
@@ -85,7 +85,7 @@ def _networks(summary: Summary) -> dict[str, StageFigures]:
     """The stages that made the teacher and the last student of the first seed."""
     found: dict[str, StageFigures] = {}
     arm = {model.stage for model in summary.models if model.format == "torch"}
-    networks = {stage for stage in arm if not stage.startswith(CONTROL)}
+    networks = {stage for stage in arm if not stage.startswith(BESIDE)}
     made = networks | {"teacher"}  # which may be an .onnx file
     for stage in summary.stages:
         name, _, seed = stage.name.partition("@")
@@ -124,4 +124,5 @@ def _answers(data: Dataset, outputs: dict[str, NDArray[np.floating]]) -> dict[st
 def _described(pipeline: Pipeline) -> dict[str, str]:
     copied = pipeline.student.copy_of is not None
     student = "a copy of it" if copied else pipeline.student_model.label
-    return {"teacher": pipeline.teacher.label, "student": student}
+    teacher = " + ".join(each.label for each in pipeline.all_teachers)
+    return {"teacher": teacher, "student": student}

@@ -19,7 +19,7 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
         ConfigError: names the field.
     """
     score = HEADLINE[task]
-    if score != "accuracy" and pipeline.teacher.require.accuracy > 0:
+    if score != "accuracy" and any(t.require.accuracy > 0 for t in pipeline.all_teachers):
         raise ConfigError(
             f"A {task} has no accuracy; it is judged by its {title(score)}.",
             where="teacher.require.accuracy",
@@ -30,6 +30,12 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
             f"A {task} has no mean absolute error.",
             where="budget.mae",
             fix=f"budget.accuracy limits the {title(score)}",
+        )
+    if task in ("multilabel", "regression") and pipeline.teacher_weights == "confidence":
+        raise ConfigError(
+            f"Confidence is about the probability of a class, and this is a {task}.",
+            where="teacher_weights",
+            fix="take average or score",
         )
     if task in ("multilabel", "regression") and pipeline.softlabels.top is not None:
         raise ConfigError(
@@ -64,8 +70,9 @@ def _methods(pipeline: Pipeline) -> Iterator[tuple[str, OneMethod]]:
 
 
 def _trainings(pipeline: Pipeline) -> Iterator[tuple[str, TrainSettings]]:
-    if pipeline.teacher.train is not None:
-        yield "teacher.train", pipeline.teacher.train
+    for teacher in pipeline.all_teachers:
+        if teacher.train is not None:
+            yield "teachers.train" if pipeline.teachers else "teacher.train", teacher.train
     yield "distill.train", pipeline.distill.train
     for name in ("finetune", "prune", "quantize"):
         stage = getattr(pipeline, name)
