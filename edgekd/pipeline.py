@@ -25,7 +25,7 @@ from edgekd.stages.base import Job, Made
 from edgekd.stages.check import no_better, validation_of
 from edgekd.stages.layer_check import check_layers
 from edgekd.stages.report import REPORT, write_report
-from edgekd.stages.task_check import check_task
+from edgekd.stages.task_check import check_task, check_unlabelled
 from edgekd.stages.teacher import check_gate
 from edgekd.store import Store, read_json, write_json
 from edgekd.summary import gather
@@ -121,7 +121,9 @@ def run(
         )
         if node.stage == "data":
             facts = read_json(store.path(node.kind, node.key) / DATASET_FILE)
-            check_task(pipeline, facts.get("task", "classification"))
+            task = facts.get("task", "classification")
+            check_task(pipeline, task)
+            check_unlabelled(pipeline, task, facts.get("unlabelled", 0))
         if node.kind == "teacher":
             check_gate(_require(pipeline, node), validation_of(manifest), node.name)
     return _conclude(pipeline, store, stages, manifests)

@@ -17,6 +17,7 @@ from edgekd.data.splits import split_off
 from edgekd.data.targets import Targets, read_targets
 from edgekd.errors import DataError
 
+UNLABELLED = "x_unlabelled"
 SUFFIXES = {"train": "_train", "validation": "_val", "test": "_test"}
 NAMES = "name the arrays x and y, or x_train, y_train, x_test, y_test and, if any, x_val, y_val"
 
@@ -49,19 +50,53 @@ def from_arrays(
         task=settings.task,
         labels=settings.labels,
     )
+    unlabelled = _unlabelled(raw, settings, x["train"], place)
     splits = {
         part: Split(x[part], targets.y[part], np.arange(len(x[part])).astype(np.str_))
         for part in found
     }
     if targets.task in ("classification", "binary"):
         check_every_class(splits, targets.labels, where)
+    parts = _complete(splits, settings, targets, where["train"])
+    if unlabelled is not None and unlabelled.dtype != parts["train"].x.dtype:
+        parts = _as_float(parts)
+        unlabelled = unlabelled.astype(np.float32, copy=False)
     return assemble(
         name,
-        _complete(splits, settings, targets, where["train"]),
+        parts,
         targets.labels,
         notes=targets.notes,
         task=targets.task,
+        unlabelled=unlabelled,
+        unlabelled_ids=None if unlabelled is None else _named(unlabelled),
     )
+
+
+def _unlabelled(
+    raw: Mapping[str, NDArray[Any]], settings: Arrays, train: NDArray[Any], place: str
+) -> NDArray[Any] | None:
+    """The samples without labels, if there are any.
+
+    Raises:
+        DataError: they are not of the training samples' shape.
+    """
+    if UNLABELLED not in raw:
+        return None
+    where = f"{place}, array {UNLABELLED}"
+    found = checks.samples(raw[UNLABELLED], settings.layout, where)
+    if found.shape[1:] != train.shape[1:]:
+        raise DataError(
+            f"Samples without labels are {found.shape[1:]}, and the others {train.shape[1:]} "
+            "(channels first).",
+            where=where,
+            fix="give every part samples of one shape",
+        )
+    return found
+
+
+def _named(x: NDArray[Any]) -> NDArray[np.str_]:
+    """Names of samples without labels, apart from the positions of those with labels."""
+    return np.array([f"{UNLABELLED}/{i}" for i in range(len(x))])
 
 
 def find_arrays(known: Collection[str], where: str) -> dict[str, tuple[str, str]]:
@@ -139,9 +174,11 @@ def _complete(
                 task=targets.task,
             )
     types = {split.x.dtype for split in parts.values()}
-    if len(types) > 1:
-        parts = {
-            part: replace(split, x=split.x.astype(np.float32, copy=False))
-            for part, split in parts.items()
-        }
-    return parts
+    return _as_float(parts) if len(types) > 1 else parts
+
+
+def _as_float(parts: Mapping[str, Split]) -> dict[str, Split]:
+    return {
+        part: replace(split, x=split.x.astype(np.float32, copy=False))
+        for part, split in parts.items()
+    }

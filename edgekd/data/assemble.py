@@ -31,6 +31,8 @@ def assemble(
     sound: SoundSpec | None = None,
     task: Task | None = None,
     spec: Inputs | None = None,
+    unlabelled: NDArray[Any] | None = None,
+    unlabelled_ids: NDArray[Any] | None = None,
 ) -> Dataset:
     """The data set of checked splits.
 
@@ -40,6 +42,8 @@ def assemble(
         sound: how the samples were made, if they are features of recordings.
         task: what the targets are; left out, classes: a binary task where there are two.
         spec: the inputs, where they are known already, such as those of a table.
+        unlabelled: samples (M, *shape) of the training samples' type, without labels.
+        unlabelled_ids: their names.
 
     Raises:
         DataError: a regression's target is the same for all training samples.
@@ -55,12 +59,24 @@ def assemble(
         test=splits["test"],
         spec=spec or input_spec(splits["train"].x, sound),
         labels=labels,
-        fingerprint=fingerprint(splits, labels),
+        fingerprint=_fingerprint(splits, labels, unlabelled),
         warnings=(*warnings, *_scales(splits), *_unseen(splits, labels, task)),
         task=task,
         target_mean=tuple(mean.tolist()),
         target_std=tuple(std.tolist()),
+        unlabelled=unlabelled,
+        unlabelled_ids=unlabelled_ids,
     )
+
+
+def _fingerprint(
+    splits: Mapping[str, Split], labels: tuple[str, ...], unlabelled: NDArray[Any] | None
+) -> str:
+    """With the samples that have no labels, where there are some."""
+    if unlabelled is None:
+        return fingerprint(splits, labels)
+    nothing = Split(unlabelled, np.zeros(0, np.int64))
+    return fingerprint({**splits, "unlabelled": nothing}, labels)
 
 
 def input_spec(x: NDArray[Any], sound: SoundSpec | None = None) -> InputSpec:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from edgekd.data.unlabelled import with_unlabelled
 from edgekd.errors import DataError
 from edgekd.inputs import arguments, named
 from edgekd.spec import Inputs, ModelSpec, NamedInputs, Task
@@ -23,6 +24,7 @@ from edgekd.store import atomic_file, write_json
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
 SPLITS = ("train", "validation", "test")
+UNLABELLED, UNLABELLED_IDS = "unlabelled_x.npy", "unlabelled_ids.npy"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,18 @@ class Dataset:
     """Of a regression's training targets, one a target; empty otherwise."""
     target_std: tuple[float, ...] = ()
     """Likewise, the deviation."""
+    unlabelled: NDArray[Any] | None = None
+    """(M, *shape), samples without labels, which the student learns of the teacher alone."""
+    unlabelled_ids: NDArray[np.str_] | None = None
+    """(M,), their names, as of a split."""
+
+    @property
+    def taught(self) -> Split:
+        """What a student sees that learns from a teacher: the training samples and, after them,
+        those without labels, whose targets are -1, or NaN."""
+        if self.unlabelled is None:
+            return self.train
+        return with_unlabelled(self.train, self.unlabelled, self.unlabelled_ids, self.task)
 
     @property
     def classes(self) -> int:
@@ -110,12 +124,17 @@ def save(dataset: Dataset, folder: Path) -> None:
         _save_array(folder / f"{name}_y.npy", split.y)
         if split.ids is not None:
             _save_array(folder / f"{name}_ids.npy", split.ids)
+    if dataset.unlabelled is not None:
+        _save_array(folder / UNLABELLED, dataset.unlabelled)
+        if dataset.unlabelled_ids is not None:
+            _save_array(folder / UNLABELLED_IDS, dataset.unlabelled_ids)
     description = {
         "format_version": FORMAT_VERSION,
         "name": dataset.name,
         "spec": dataset.spec.model_dump(mode="json"),
         "labels": dataset.labels,
         "samples": {name: len(split) for name, split in dataset.splits.items()},
+        "unlabelled": 0 if dataset.unlabelled is None else len(dataset.unlabelled),
         "fingerprint": dataset.fingerprint,
         "warnings": dataset.warnings,
         "task": dataset.task,
@@ -146,8 +165,12 @@ def load(folder: Path) -> Dataset:
             task=_task(raw),
             target_mean=tuple(raw.get("target_mean", ())),
             target_std=tuple(raw.get("target_std", ())),
+            unlabelled=_loaded(folder / UNLABELLED),
+            unlabelled_ids=_loaded(folder / UNLABELLED_IDS),
             **{name: _load_split(folder, name, spec) for name in SPLITS},
         )
+        if raw.get("unlabelled", 0) != (len(dataset.taught) - len(dataset.train)):
+            raise ValueError(f"{UNLABELLED} is missing, or not whole")
         width = (dataset.classes,) if dataset.task in ("multilabel", "regression") else ()
         for name, split in dataset.splits.items():
             samples = raw["samples"][name]
@@ -212,8 +235,11 @@ def _load_split(folder: Path, name: str, spec: Inputs) -> Split:
         np.load(folder / file, mmap_mode="r", allow_pickle=False)
         for file in (*_files(spec, name), f"{name}_y.npy")
     )
-    file = folder / f"{name}_ids.npy"
-    ids = np.load(file, mmap_mode="r", allow_pickle=False) if file.is_file() else None
+    ids = _loaded(folder / f"{name}_ids.npy")
     if isinstance(spec, NamedInputs):
         return Split(dict(zip((part.name for part in spec.inputs), x, strict=True)), y, ids)
     return Split(x[0], y, ids)
+
+
+def _loaded(path: Path) -> NDArray[Any] | None:
+    return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None

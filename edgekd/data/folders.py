@@ -19,6 +19,7 @@ from edgekd.data.dataset import load as load_saved
 from edgekd.data.decode import DECODED, Decoder, rows
 from edgekd.data.listing import Item, list_items
 from edgekd.data.parts import split_items
+from edgekd.data.unlabelled_folder import read_unlabelled
 from edgekd.errors import DataError
 from edgekd.store import digest
 
@@ -33,7 +34,7 @@ def load(settings: FolderData, base: Path) -> Dataset:
         DataError: files cannot be used; names them.
     """
     path = settings.location(base)
-    known = settings.model_dump(mode="json", exclude={"root", "path", "augment"})
+    known = settings.model_dump(mode="json", exclude={"root", "path", "unlabelled", "augment"})
     key = digest(
         {
             "version": CACHE_VERSION,
@@ -48,7 +49,7 @@ def load(settings: FolderData, base: Path) -> Dataset:
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        save(read(settings, path, beside), beside)
+        save(read(settings, path, beside, settings.unlabelled_location(base)), beside)
         try:
             beside.rename(folder)
         except OSError:  # another process was faster
@@ -65,15 +66,24 @@ def source_fingerprint(settings: FolderData, base: Path) -> str:
     Raises:
         DataError: there is nothing there.
     """
-    path = settings.location(base)
+    found = _fingerprint(settings.location(base))
+    beside = settings.unlabelled_location(base)
+    return found if beside is None else digest([found, _fingerprint(beside)])
+
+
+def _fingerprint(path: Path) -> str:
     if path.is_file():  # listing a large .zip takes longer than reading it
         return file_fingerprint(path)
     with Files(path) as files:
         return files.fingerprint()
 
 
-def read(settings: FolderData, path: Path, folder: Path) -> Dataset:
-    """The data set, decoded, without the cache; its arrays are files in `folder`."""
+def read(settings: FolderData, path: Path, folder: Path, unlabelled: Path | None = None) -> Dataset:
+    """The data set, decoded, without the cache; its arrays are files in `folder`.
+
+    Args:
+        unlabelled: the folder or .zip of samples without classes.
+    """
     with Files(path) as files:
         items, notes = list_items(files, settings)
         decoder = Decoder(settings, files, folder)
@@ -95,7 +105,21 @@ def read(settings: FolderData, path: Path, folder: Path) -> Dataset:
         for part, index in parts.items()
     }
     (folder / DECODED).unlink()
-    return assemble(path.stem, splits, labels, tuple(notes), decoded.sound)
+    more, names = None, None
+    if unlabelled is not None:
+        held = {decoder.contents[item.name] for item in items if item.part != "train"}
+        held |= {decoder.contents[items[i].name] for p in ("validation", "test") for i in parts[p]}
+        more, names, told = read_unlabelled(settings, unlabelled, folder, decoded, held)
+        notes += told
+    return assemble(
+        path.stem,
+        splits,
+        labels,
+        tuple(notes),
+        decoded.sound,
+        unlabelled=more,
+        unlabelled_ids=names,
+    )
 
 
 def _check_training(y: NDArray[np.int64], labels: tuple[str, ...], path: Path) -> None:

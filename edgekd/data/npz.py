@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekd.config.data import NpzData
-from edgekd.data.arrays import find_arrays, from_arrays
+from edgekd.data.arrays import UNLABELLED, find_arrays, from_arrays
 from edgekd.data.cache import file_fingerprint
 from edgekd.data.dataset import Dataset
 from edgekd.data.npz_file import explained, read_arrays, read_headers
@@ -18,8 +18,10 @@ def load(settings: NpzData, base: Path) -> Dataset:
         DataError: the file or an array cannot be used; says which array and sample, and what to do.
     """
     path = settings.location(base)
-    arrays = find_arrays(read_headers(path), str(path))
-    raw = read_arrays(path, [name for pair in arrays.values() for name in pair])
+    headers = read_headers(path)
+    arrays = find_arrays(headers, str(path))
+    names = [name for pair in arrays.values() for name in pair]
+    raw = read_arrays(path, names + [UNLABELLED] * (UNLABELLED in headers))
     return from_arrays(raw, settings, path.stem, str(path))
 
 

@@ -110,7 +110,7 @@ class Trials:
         )
         teacher = finished_teacher(self.artefacts["teacher"], self.base).model
         make_soft_labels(teacher, train, data.spec, Augment(), seed, data.fingerprint, folder)
-        return dataclasses.replace(data, train=train)
+        return dataclasses.replace(data, train=train, unlabelled=None)
 
 
 def _for(train: TrainSettings, epochs: int) -> TrainSettings:

@@ -83,11 +83,12 @@ def read(path: Path, data: Dataset, augment: Augment, seed: int) -> Labels:
     wanted = [*names.values(), *sorted(facts & set(read_headers(path)))]
     arrays = read_arrays(path, wanted)
     columns = _columns(arrays, data, path)
+    splits = {**data.splits, "train": data.taught}
     found: dict[str, NDArray[np.floating]] = {}
     notes: list[str] = []
     for split, name in names.items():
-        order = _order(arrays, data.splits[split], split, data, path)
-        answers = _checked(arrays[name], name, data.splits[split], order, data, path)
+        order = _order(arrays, splits[split], split, data, path)
+        answers = _checked(arrays[name], name, splits[split], order, data, path)
         found[split] = _logits(answers[..., columns], name, data, path)
     train = found["train"] if found["train"].ndim == VIEWS else found["train"][None]
     notes += _views(len(train), arrays, augment, seed, path)

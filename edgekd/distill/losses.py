@@ -116,11 +116,13 @@ def make_objective(
     task: Task = "classification",
     regression: RegressionLoss = "mse",
     pair: Pair | None = None,
+    partly: bool = False,
 ) -> WeightedSum:
     """The loss of a `method` of the pipeline file, or of a list of methods, for a task.
 
     Args:
         pair: student and teacher, for methods on feature maps.
+        partly: some samples have no label, and their target is -1, or NaN.
 
     Raises:
         StageError: labels are to be smoothed where there are no classes, a method does not suit
@@ -128,7 +130,7 @@ def make_objective(
     """
     if label_smoothing and task in ("multilabel", "regression"):
         raise no_smoothing(task)
-    labels = Labels(task, label_smoothing, regression)
+    labels = Labels(task, label_smoothing, regression, partly)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(pair.seed if pair else 0)
         parts = [

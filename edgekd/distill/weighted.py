@@ -27,17 +27,35 @@ class Labels:
     task: Task = "classification"
     label_smoothing: float = 0.0
     regression: RegressionLoss = "mse"
+    partly: bool = False
+    """Some samples have no label: they count for nothing here."""
 
     def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean over the batch.
+        """Mean over the samples of the batch that have a label.
 
         Of mixed samples, both targets count by their share (Zhang et al. 2018; Yun et al. 2019):
         for classes and labels it is the same as the loss with the mixed target.
         """
+        if self.partly:
+            return self._masked(outputs, batch)
         if batch.partner is None or batch.share is None:
             return self._each(outputs, batch.y).mean()
         own, other = self._each(outputs, batch.y), self._each(outputs, batch.partner)
         return (batch.share * own + (1 - batch.share) * other).mean()
+
+    def _masked(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """The mean over the labels that are known, each by its share; 0 where there are none."""
+        targets = [(batch.y, torch.ones(len(batch.y), device=outputs.device))]
+        if batch.partner is not None and batch.share is not None:
+            targets = [(batch.y, batch.share), (batch.partner, 1 - batch.share)]
+        total, weight = outputs.new_zeros(()), outputs.new_zeros(())
+        for y, share in targets:
+            known = y >= 0 if y.ndim == 1 else ~y.isnan().any(1)
+            mask = known if y.ndim == 1 else known[:, None]
+            losses = self._each(outputs, torch.where(mask, y, torch.zeros_like(y)))
+            total = total + (share * known * losses).sum()
+            weight = weight + (share * known).sum()
+        return total / weight.clamp(min=torch.finfo(torch.float32).tiny)
 
     def _each(self, outputs: Tensor, y: Tensor) -> Tensor:
         return label_loss(

@@ -40,6 +40,8 @@ def run(job: Job[DataStage]) -> Made:
     word = {"multilabel": "label", "regression": "target"}.get(data.task, "class")
     ending = "" if data.classes == 1 else "es" if word == "class" else "s"
     note = f"{data.classes} {word}{ending}, {sizes} samples (train + validation + test)"
+    if data.unlabelled is not None:
+        note += f", {len(data.unlabelled)} without labels"
     if data.task != "classification":
         note = f"{data.task}, {note}"
     return Made(note=note, warnings=list(data.warnings))

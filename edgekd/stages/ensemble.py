@@ -9,6 +9,7 @@ from edgekd.config.base import Settings
 from edgekd.config.data import Augment
 from edgekd.errors import StageError
 from edgekd.results import Accuracy, TeacherFigures
+from edgekd.spec import Task
 from edgekd.stages.base import Job, Made
 from edgekd.stages.check import validation_of
 from edgekd.stages.networks import TEST_LOGITS, VALIDATION_LOGITS
@@ -58,12 +59,13 @@ def run(job: Job[EnsembleStage]) -> Made:
     caches = [opened(job.inputs[f"softlabels-{number}"]) for number in numbers]
     weights = _weights(job, numbers)
     views = max(len(cache) for cache in caches)
-    shape = (views, len(data.train), data.classes)
+    y = np.asarray(data.taught.y)
+    shape = (views, len(y), data.classes)
     out = np.lib.format.open_memmap(job.out / TRAIN_LOGITS, "w+", np.float16, shape)
     for view in range(views):
-        for start in range(0, len(data.train), CHUNK):
-            part = slice(start, min(len(data.train), start + CHUNK))
-            out[view, part] = _mixed(job, data, caches, view, part, weights)
+        for start in range(0, len(y), CHUNK):
+            part = slice(start, min(len(y), start + CHUNK))
+            out[view, part] = _mixed(job, y[part], caches, view, part, weights, data.task)
         job.progress.step(view + 1, views, "soft labels mixed")
     out.flush()
     validation = _judged(job, data, numbers, weights)
@@ -96,13 +98,16 @@ def _weights(job: Job[EnsembleStage], numbers: Sequence[int]) -> NDArray[np.floa
 
 def _mixed(
     job: Job[EnsembleStage],
-    data: Dataset,
+    y: NDArray[Any],
     caches: Sequence[Answers],
     view: int,
     part: slice,
     weights: NDArray[np.float64],
+    task: Task,
 ) -> NDArray[np.float64]:
-    """Logits (n, C) of the mixture for a view of some training samples."""
+    """Logits (n, C) of the mixture for a view of some training samples. Those without a label
+    weigh the teachers alike.
+    """
     import numpy as np
     import torch
 
@@ -111,8 +116,9 @@ def _mixed(
     index = torch.arange(part.start, part.stop)
     logits = [cache.at(view, index)[0].numpy() for cache in caches]
     if job.settings.weights == "confidence":
-        weights = confidence_weights(logits, np.asarray(data.train.y[part]))
-    return combine(logits, weights, job.settings.temperature, data.task)
+        known = y[:, None] >= 0
+        weights = np.where(known, confidence_weights(logits, np.maximum(y, 0)), weights)
+    return combine(logits, weights, job.settings.temperature, task)
 
 
 def _judged(

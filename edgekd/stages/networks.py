@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.config.data import Augment
-from edgekd.config.methods import Method, needs_features, temperature_of
+from edgekd.config.methods import Method, needs_features, needs_logits, temperature_of
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.results import ModelFigures
@@ -49,16 +49,16 @@ def train_network(
 
     check_augment(augment, data.spec)
     cached = job.inputs.get("softlabels")
+    learns = needs_logits(method) or needs_features(method)
+    train = data.taught if learns else data.train
     logits = (
-        load_soft_labels(
-            cached, data.train, data.fingerprint, augment, job.seed, temperature_of(method)
-        )
+        load_soft_labels(cached, train, data.fingerprint, augment, job.seed, temperature_of(method))
         if cached
         else None
     )
     history = fit(
         model,
-        _as_trained(data.train, data),
+        _as_trained(train, data),
         _as_trained(data.validation, data),
         data.spec,
         settings,
@@ -68,6 +68,7 @@ def train_network(
             data.task,
             settings.regression_loss,
             _pair(job, model, data, settings) if needs_features(method) else None,
+            partly=len(train) > len(data.train),
         ),
         seed=job.seed,
         task=data.task,

@@ -54,14 +54,15 @@ def run(job: Job[SoftLabelsStage]) -> Made:
     if is_labels(folder):
         return _given(job, data)
     teacher = finished_teacher(folder, job.base).model
+    train = data.taught
     kept, fingerprint = job.settings.kept, data.fingerprint
     make_soft_labels(
-        teacher, data.train, data.spec, augment, job.seed, fingerprint, job.out, job.progress, kept
+        teacher, train, data.spec, augment, job.seed, fingerprint, job.out, job.progress, kept
     )
     at = job.settings.temperature
-    answers = load_soft_labels(job.out, data.train, fingerprint, augment, job.seed, at)
-    check_soft_labels(answers, teacher, data.train, data.spec, augment, job.seed)
-    return Made(note=_note(len(data.train), len(answers)))
+    answers = load_soft_labels(job.out, train, fingerprint, augment, job.seed, at)
+    check_soft_labels(answers, teacher, train, data.spec, augment, job.seed)
+    return Made(note=_note(len(train), len(answers)))
 
 
 def _given(job: Job[SoftLabelsStage], data: Dataset) -> Made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgekd.config.methods import COMPARE_CLASSES, OneMethod, parts_of
+from edgekd.config.methods import COMPARE_CLASSES, NEED_LABELS, LabelsSettings, OneMethod, parts_of
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.training import TrainSettings
 from edgekd.errors import ConfigError
@@ -59,6 +59,34 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
                     where=f"{field}.label_smoothing",
                     fix="leave it out",
                 )
+
+
+def check_unlabelled(pipeline: Pipeline, task: Task, unlabelled: int) -> None:
+    """Refuses methods that ask for the label of every sample, where some have none.
+
+    Args:
+        unlabelled: how many have none.
+
+    Raises:
+        ConfigError: names the field.
+    """
+    if not unlabelled:
+        return
+    for field, part in _methods(pipeline):
+        bounded = task == "regression" and getattr(part, "regression", "") == "bounded"
+        if isinstance(part, NEED_LABELS) or bounded:
+            raise ConfigError(
+                f"The method {part.name} asks for the label of every sample, and {unlabelled} "
+                "have none.",
+                where=field,
+                fix="take regression: mimic" if bounded else "take kd or dist",
+            )
+    if all(isinstance(part, LabelsSettings) for _, part in _methods(pipeline)):
+        raise ConfigError(
+            f"{unlabelled} samples have no label, and the student learns from labels alone.",
+            where="data.unlabelled",
+            fix="take a method with a teacher, such as kd, or leave them out",
+        )
 
 
 def _methods(pipeline: Pipeline) -> Iterator[tuple[str, OneMethod]]:

@@ -16,6 +16,7 @@ from edgekd.config.data import Augment
 from edgekd.data.augment import view
 from edgekd.data.dataset import Split
 from edgekd.data.mixing import Pairs, blend, pairs
+from edgekd.data.unlabelled import Joined
 from edgekd.spec import Inputs, InputSpec, NamedInputs
 from edgekd.train.answers import Answers
 from edgekd.train.prefetch import prefetched
@@ -51,8 +52,8 @@ class Stored:
     a time.
     """
 
-    def __init__(self, raw: NDArray[Any], spec: InputSpec, device: torch.device) -> None:
-        self.raw = np.asarray(raw)
+    def __init__(self, raw: NDArray[Any] | Joined, spec: InputSpec, device: torch.device) -> None:
+        self.raw = raw if isinstance(raw, Joined) else np.asarray(raw)
         self.spec = spec
         self.device = device
 
@@ -82,7 +83,7 @@ def normalised(split: Split, spec: Inputs, device: torch.device) -> Samples:
     return _kept(split.x, spec, device)
 
 
-def _kept(raw: NDArray[Any], spec: InputSpec, device: torch.device) -> Tensor | Stored:
+def _kept(raw: NDArray[Any] | Joined, spec: InputSpec, device: torch.device) -> Tensor | Stored:
     if 4 * raw.size > LARGE:
         return Stored(raw, spec, device)
     return _as_seen(np.asarray(raw), spec, device)

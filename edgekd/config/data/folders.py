@@ -17,6 +17,9 @@ class FolderData(Located):
 
     path: Path
     """The folder or a .zip of it; a relative path starts at `root`."""
+    unlabelled: Path | None = None
+    """A second folder or .zip, of samples without classes, that the student learns of the teacher
+    alone; it starts where `path` does."""
     skip_broken: bool = False
     """Leave files out that cannot be read, and say so; otherwise they stop the run."""
     allow_duplicates: bool = False
@@ -29,6 +32,12 @@ class FolderData(Located):
     """Seed of the splits, apart from the run's seed."""
     augment: Augment = Augment()
     """Variations of training samples."""
+
+    def unlabelled_location(self, base: Path) -> Path | None:
+        """Where the samples without classes are; `base` is the pipeline file's folder."""
+        if self.unlabelled is None:
+            return None
+        return self.model_copy(update={"path": self.unlabelled}).location(base)
 
 
 class ImageFolderData(FolderData):
