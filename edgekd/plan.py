@@ -15,6 +15,7 @@ from edgekd.config.methods import (
     KDSettings,
     LabelsSettings,
     Method,
+    after_training,
     needs_features,
     needs_logits,
     parts_of,
@@ -189,6 +190,7 @@ class _Branch:
             outside = self.trained(p.student.model, p.distill.train.precision, method)
             inputs = {**before, **self.learns_from(teacher, method)}
             student = self.add(f"{prefix}distill", settings, inputs, **outside)
+        method = after_training(method)
         if p.finetune is not None:
             chosen = method if prefix else p.finetune.method or method
             finetune = FinetuneStage(method=chosen, train=p.finetune.train, augment=augment)

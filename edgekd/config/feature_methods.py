@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgekd.config.method_base import FromFeatures
+from edgekd.config.schedules import Weight
 
 
 class FitNetSettings(FromFeatures):
@@ -15,7 +16,7 @@ class FitNetSettings(FromFeatures):
 
     module: ClassVar[str] = "edgekd.distill.fitnet"
     name: Literal["fitnet"] = "fitnet"
-    weight: NonNegativeFloat = 100.0
+    weight: Weight = 100.0
     """Weight of the method's loss."""
 
 
@@ -25,7 +26,7 @@ class ATSettings(FromFeatures):
 
     module: ClassVar[str] = "edgekd.distill.at"
     name: Literal["at"] = "at"
-    weight: NonNegativeFloat = 1000.0
+    weight: Weight = 1000.0
     """Weight of the method's loss."""
     power: PositiveFloat = 2.0
     """Of the activations, before the sum over the channels."""
@@ -37,7 +38,7 @@ class SPSettings(FromFeatures):
 
     module: ClassVar[str] = "edgekd.distill.sp"
     name: Literal["sp"] = "sp"
-    weight: NonNegativeFloat = 3000.0
+    weight: Weight = 3000.0
     """Weight of the method's loss."""
 
 
@@ -47,7 +48,7 @@ class PKTSettings(FromFeatures):
 
     module: ClassVar[str] = "edgekd.distill.pkt"
     name: Literal["pkt"] = "pkt"
-    weight: NonNegativeFloat = 30000.0
+    weight: Weight = 30000.0
     """Weight of the method's loss."""
 
 
@@ -76,7 +77,7 @@ class CRDSettings(FromFeatures):
 
     module: ClassVar[str] = "edgekd.distill.crd"
     name: Literal["crd"] = "crd"
-    weight: NonNegativeFloat = 0.8
+    weight: Weight = 0.8
     """Weight of the method's loss."""
     temperature: PositiveFloat = 0.07
     """Divides the cosines."""
@@ -90,7 +91,7 @@ class ReviewKDSettings(FromFeatures):
 
     module: ClassVar[str] = "edgekd.distill.reviewkd"
     name: Literal["reviewkd"] = "reviewkd"
-    weight: NonNegativeFloat = 5.0
+    weight: Weight = 5.0
     """Weight of the method's loss; 0.6 for a ResNet-20, 8 for ShuffleNetV2."""
     warmup_epochs: PositiveInt = 20
     """Epochs in which the weight of the method's loss climbs to its own, from 1/20 on."""

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgekd.config.method_base import FromTeacher
+from edgekd.config.schedules import Temperature, Weight
 
 
 class FromLogits(FromTeacher):
@@ -26,11 +27,11 @@ class KDSettings(FromLogits):
     each by itself. Of a regression, the teacher says how near to the target to come."""
 
     name: Literal["kd"] = "kd"
-    temperature: PositiveFloat = 4.0
+    temperature: Temperature = 4.0
     """Divides the logits of both before the softmax."""
     ce_weight: NonNegativeFloat = 0.1
     """Weight of the loss with the labels: cross-entropy, or the task's own."""
-    weight: NonNegativeFloat = 0.9
+    weight: Weight = 0.9
     """Weight of T² KL(teacher ‖ student), or of a regression's loss with the teacher."""
     regression: Literal["bounded", "mimic"] = "bounded"
     """Of a regression: `bounded` is the squared error with the target until the student is nearer
@@ -45,7 +46,7 @@ class DKDSettings(FromLogits):
     classes, each with a weight of its own (Zhao et al. 2022, equation 7)."""
 
     name: Literal["dkd"] = "dkd"
-    temperature: PositiveFloat = 4.0
+    temperature: Temperature = 4.0
     """Divides the logits of both before the softmax."""
     alpha: NonNegativeFloat = 1.0
     """Weight of the divergence of target against the rest."""
@@ -60,7 +61,7 @@ class DISTSettings(FromLogits):
     each sample and within each class (Huang et al. 2022, equations 9 to 11)."""
 
     name: Literal["dist"] = "dist"
-    temperature: PositiveFloat = 4.0
+    temperature: Temperature = 4.0
     """Divides the logits of both before the softmax; 1 for ImageNet."""
     beta: NonNegativeFloat = 1.0
     """Weight of the relations among the classes of a sample."""
@@ -73,7 +74,7 @@ class NKDSettings(FromLogits):
     other classes' cross-entropy, normalised among themselves (Yang et al. 2023, equation 5)."""
 
     name: Literal["nkd"] = "nkd"
-    temperature: PositiveFloat = 1.0
+    temperature: Temperature = 1.0
     """Divides the logits of the other classes before their softmax."""
     gamma: NonNegativeFloat = 1.5
     """Weight of the other classes."""
@@ -97,7 +98,7 @@ class CTKDSettings(FromLogits):
     name: Literal["ctkd"] = "ctkd"
     ce_weight: NonNegativeFloat = 0.1
     """Weight of the loss with the labels."""
-    weight: NonNegativeFloat = 0.9
+    weight: Weight = 0.9
     """Weight of T² KL(teacher ‖ student)."""
     least: PositiveFloat = 1.0
     """The temperature is above this."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import NonNegativeFloat, model_validator
 
 from edgekd.config.base import Settings
+from edgekd.config.schedules import Weight, WeightSchedule
 
 
 class FromTeacher(Settings):
@@ -14,8 +15,8 @@ class FromTeacher(Settings):
 
     ce_weight: NonNegativeFloat = 1.0
     """Weight of the loss with the labels; in a list of methods the first one's counts."""
-    weight: NonNegativeFloat = 1.0
-    """Weight of the method's loss; `kd_weight` is another name for it."""
+    weight: Weight = 1.0
+    """Weight of the method's loss, or a schedule of it; `kd_weight` is another name for it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -39,3 +40,9 @@ class FromFeatures(FromTeacher):
     """Layers whose outputs are compared, by name, wildcards allowed: a name, or a list of names,
     that student and teacher both have, or a mapping from the student's names to the teacher's. By
     default the last feature map, and for at, vid and reviewkd the last of each size."""
+
+    @model_validator(mode="after")
+    def _gradient_is_of_logits(self) -> FromFeatures:
+        if isinstance(self.weight, WeightSchedule) and self.weight.by == "gradient":
+            raise ValueError("weight by gradient is for methods on logits")
+        return self

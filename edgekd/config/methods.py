@@ -34,6 +34,7 @@ from edgekd.config.logit_methods import (
     PlainMethod,
 )
 from edgekd.config.method_base import FromFeatures
+from edgekd.config.schedules import settled, start_of
 
 __all__ = [
     "COMPARE_CLASSES",
@@ -57,6 +58,7 @@ __all__ = [
     "ReviewKDSettings",
     "SPSettings",
     "VIDSettings",
+    "after_training",
     "ce_weight",
     "needs_features",
     "needs_logits",
@@ -137,6 +139,21 @@ def without_features(method: Method) -> Method:
 
 
 def temperature_of(method: Method) -> float:
-    """The temperature of the first method that has one; 1 where none has."""
+    """The temperature of the first method that has one, at the start; 1 where none has."""
     found = (getattr(part, "temperature", None) for part in parts_of(method))
-    return next((float(t) for t in found if isinstance(t, int | float)), 1.0)
+    return next((start_of(t) for t in found if t is not None), 1.0)
+
+
+def after_training(method: Method) -> Method:
+    """What later trainings of the same student learn from: schedules have come to their end."""
+    parts = tuple(
+        part.model_copy(
+            update={
+                name: settled(getattr(part, name))
+                for name in ("temperature", "weight")
+                if hasattr(part, name)
+            }
+        )
+        for part in parts_of(method)
+    )
+    return parts if isinstance(method, tuple) else parts[0]

@@ -19,6 +19,7 @@ from edgekd.config.methods import (
     parts_of,
 )
 from edgekd.config.quality import QualitySettings
+from edgekd.config.schedules import WeightSchedule, start_of
 from edgekd.config.stages import (
     BenchSettings,
     BudgetSettings,
@@ -198,11 +199,21 @@ class Pipeline(Settings):
                     f"softlabels.top keeps the top classes, and the method {part.name} needs all "
                     "logits: take kd without standardize, or leave softlabels.top out"
                 )
-        if len({part.temperature for part in parts if isinstance(part, KDSettings)}) > 1:
+        found = [part.temperature for part in parts if isinstance(part, KDSettings)]
+        if len({start_of(t) for t in found}) > 1 or any(not isinstance(t, float) for t in found):
             raise ValueError(
                 "softlabels.top keeps the sum of the other classes at one temperature: give all "
-                "methods the same"
+                "methods the same, and no schedule"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _gap_is_of_the_first_training(self) -> Pipeline:
+        own = self.finetune.method if self.finetune is not None else None
+        for part in parts_of(own) if own is not None else ():
+            weight = getattr(part, "weight", None)
+            if isinstance(weight, WeightSchedule) and weight.by == "gap":
+                raise ValueError("finetune.method: weight by gap is for `distill`")
         return self
 
     @property

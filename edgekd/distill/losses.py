@@ -22,6 +22,7 @@ from edgekd.config.methods import (
     ce_weight,
     parts_of,
 )
+from edgekd.config.schedules import start_of, value_at
 from edgekd.distill.dist import dist_loss
 from edgekd.distill.dkd import dkd_loss
 from edgekd.distill.kd import binary_kd_loss, bounded_loss, kd_loss, mimic_loss
@@ -38,18 +39,18 @@ from edgekd.train.batches import Batch
 
 def teacher_loss(settings: PlainMethod, outputs: Tensor, batch: Batch, task: Task) -> Tensor:
     """The method's loss with the teacher's answers, which `batch` holds."""
-    teacher = batch.teacher
+    teacher, temperature = batch.teacher, start_of(settings.temperature)
     assert teacher is not None
     if task == "multilabel":
-        return binary_kd_loss(outputs, teacher, settings.temperature)
+        return binary_kd_loss(outputs, teacher, temperature)
     if task == "regression":
         return _regression_loss(settings, outputs, teacher, batch)
     if settings.standardize:
         outputs, teacher = standardized(outputs), standardized(teacher)
     if isinstance(settings, KDSettings):
-        return kd_loss(outputs, teacher, settings.temperature)
+        return kd_loss(outputs, teacher, temperature)
     if isinstance(settings, DISTSettings):
-        return dist_loss(outputs, teacher, settings.temperature, settings.beta, settings.gamma)
+        return dist_loss(outputs, teacher, temperature, settings.beta, settings.gamma)
     y = batch.y
     if batch.partner is not None:
         raise StageError(
@@ -58,15 +59,15 @@ def teacher_loss(settings: PlainMethod, outputs: Tensor, batch: Batch, task: Tas
             fix="take kd or dist, or leave mixup and cutmix out",
         )
     if isinstance(settings, DKDSettings):
-        return dkd_loss(outputs, teacher, y, settings.temperature, settings.alpha, settings.beta)
-    return nkd_loss(outputs, teacher, y, settings.temperature, settings.gamma)
+        return dkd_loss(outputs, teacher, y, temperature, settings.alpha, settings.beta)
+    return nkd_loss(outputs, teacher, y, temperature, settings.gamma)
 
 
 def _with_top(settings: PlainMethod, outputs: Tensor, teacher: Tensor, top: Tensor) -> Tensor:
     """The loss with a teacher of whose answers the top classes were kept."""
     if not isinstance(settings, KDSettings) or settings.standardize:
         raise needs_all(settings.name)
-    return top_kd_loss(outputs, teacher, top, settings.temperature)
+    return top_kd_loss(outputs, teacher, top, start_of(settings.temperature))
 
 
 def _regression_loss(
@@ -94,15 +95,21 @@ class LogitPart(Part):
     def weight(self, epoch: int) -> float:
         """Decoupled distillation warms up."""
         if isinstance(self.settings, DKDSettings):
-            return self.settings.weight * min((epoch + 1) / self.settings.warmup_epochs, 1.0)
-        return self.settings.weight
+            return super().weight(epoch) * min((epoch + 1) / self.settings.warmup_epochs, 1.0)
+        return super().weight(epoch)
 
     def forward(self, step: Step) -> Tensor:
         """The loss with the cached answers of the teacher."""
+        settings = self._settings(step.epoch)
         if step.batch.teacher is not None and step.batch.top is not None:
-            return _with_top(self.settings, step.outputs, step.batch.teacher, step.batch.top)
+            return _with_top(settings, step.outputs, step.batch.teacher, step.batch.top)
         logits_of_teacher(step, self.name)
-        return teacher_loss(self.settings, step.outputs, step.batch, self.task)
+        return teacher_loss(settings, step.outputs, step.batch, self.task)
+
+    def _settings(self, epoch: int) -> PlainMethod:
+        """The method's, with the temperature of an epoch."""
+        now = value_at(self.settings.temperature, epoch, self.epochs)
+        return self.settings.model_copy(update={"temperature": now})
 
 
 def labels_objective(label_smoothing: float = 0.0, labels: Labels | None = None) -> WeightedSum:
@@ -117,12 +124,16 @@ def make_objective(
     regression: RegressionLoss = "mse",
     pair: Pair | None = None,
     partly: bool = False,
+    epochs: int = 1,
+    goal: float | None = None,
 ) -> WeightedSum:
     """The loss of a `method` of the pipeline file, or of a list of methods, for a task.
 
     Args:
         pair: student and teacher, for methods on feature maps.
         partly: some samples have no label, and their target is -1, or NaN.
+        epochs: of the training, for temperatures and weights that change.
+        goal: the teacher's score on validation, for a weight that its gap drives.
 
     Raises:
         StageError: labels are to be smoothed where there are no classes, a method does not suit
@@ -138,6 +149,8 @@ def make_objective(
             for settings in parts_of(method)
             if not isinstance(settings, LabelsSettings)
         ]
+    for part in parts:
+        part.plan(epochs, goal)
     return WeightedSum(labels, ce_weight(method), parts, pair)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from edgekd.config.method_base import FromTeacher
+from edgekd.distill.dynamic import Drive
 from edgekd.errors import StageError
 from edgekd.spec import Inputs
 from edgekd.train.batches import Batch
@@ -85,10 +86,18 @@ class Part(nn.Module, ABC):
         super().__init__()
         self.settings = settings
         self.name: str = settings.name  # type: ignore[attr-defined]
+        self.epochs = 1
+        if getattr(settings.weight, "by", None) != "gap":
+            self.plan(1, None)
 
     def weight(self, epoch: int) -> float:
         """The method's weight in an epoch (from 0)."""
-        return self.settings.weight
+        return self.drive.at(epoch)
+
+    def plan(self, epochs: int, goal: float | None) -> None:
+        """Takes what schedules need: the training's epochs and the teacher's score."""
+        self.epochs = epochs
+        self.drive = Drive(self.settings.weight, epochs, goal)
 
     @abstractmethod
     def forward(self, step: Step) -> Tensor:

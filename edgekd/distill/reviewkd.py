@@ -88,7 +88,7 @@ class ReviewKD(FeaturePart):
 
     def weight(self, epoch: int) -> float:
         """It climbs over the first epochs."""
-        return self.settings.weight * min((epoch + 1) / self.settings.warmup_epochs, 1.0)
+        return super().weight(epoch) * min((epoch + 1) / self.settings.warmup_epochs, 1.0)
 
     def prepare(self) -> None:
         """The fusing blocks, in the order of the pairs, which is from shallow to deep."""

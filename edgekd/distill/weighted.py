@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd import inputs
+from edgekd.config.schedules import WeightSchedule
 from edgekd.distill.part import Maps, Pair, Part, Step
 from edgekd.distill.taps import Taps
 from edgekd.errors import StageError
@@ -18,6 +19,9 @@ from edgekd.spec import Task
 from edgekd.tasks.losses import RegressionLoss, label_loss, loss_name
 from edgekd.train.batches import Batch
 from edgekd.train.objective import Distiller
+
+WEIGHT = " weight"
+"""After a method's name in a history: its weight, where that changes."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ class Labels:
 
 
 class WeightedSum(Distiller):
-    """ce_weight * the loss with the labels + the sum of weight * method.
+    """ce_weight * the loss with the labels + the sum of weight * method. While all weights are 0,
+    as after early-stopped distillation, the loss with the labels has the weight 1.
 
     Args:
         labels: the loss with the labels.
@@ -102,13 +107,24 @@ class WeightedSum(Distiller):
         student, teacher = self._maps(batch)
         step = Step(logits, batch, epoch, student, teacher)
         hard = self.labels(logits, batch)
-        total = self.ce_weight * hard
         named = {self.labels.name: hard.detach()}
+        soft = []
         for name, part in zip(self.names, self.parts, strict=True):
             loss = part(step)
-            total = total + part.weight(epoch) * loss
+            part.drive.see(hard, loss, logits)
+            weight = part.weight(epoch)
+            if weight:
+                soft.append(weight * loss)
             named[name] = loss.detach()
-        return total, named
+            if isinstance(part.settings.weight, WeightSchedule):
+                named[f"{name}{WEIGHT}"] = torch.tensor(weight)
+        alone = bool(self.parts) and not soft
+        return sum(soft, (1.0 if alone else self.ce_weight) * hard), named
+
+    def judged(self, score: float) -> None:
+        """Methods whose weight follows the student's progress look at it."""
+        for part in self.parts:
+            part.drive.judged(score)
 
     @contextmanager
     def watching(self, student: nn.Module) -> Iterator[None]:

@@ -14,6 +14,7 @@ from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.results import ModelFigures
 from edgekd.stages.base import CHECKPOINT, Job
+from edgekd.store import MANIFEST, read_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,6 +70,8 @@ def train_network(
             settings.regression_loss,
             _pair(job, model, data, settings) if needs_features(method) else None,
             partly=len(train) > len(data.train),
+            epochs=settings.epochs,
+            goal=_goal(job),
         ),
         seed=job.seed,
         task=data.task,
@@ -79,6 +82,14 @@ def train_network(
         progress=job.progress,
     )
     history.save(job.out)
+
+
+def _goal(job: Job[Any]) -> float | None:
+    """The teacher's score on validation, where it is an input and has one."""
+    folder = job.inputs.get("teacher")
+    models = read_json(folder / MANIFEST)["models"] if folder is not None else []
+    validation = models[0]["validation"] if models else None
+    return validation["value"] if validation else None
 
 
 def _pair(job: Job[Any], model: nn.Module, data: Dataset, settings: TrainSettings) -> Pair:

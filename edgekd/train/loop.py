@@ -117,6 +117,8 @@ def fit(
         with watching, closing(batches):  # what is made ahead ends with the epoch, however it ends
             loss, parts = training.run_epoch(batches, objective, epoch)
         training.judge(x_val, y_val, loss, parts, time.perf_counter() - started)
+        if distiller is not None:
+            distiller.judged(training.records[-1].validation_accuracy)
         if checkpoint is not None:
             checkpoints.write(checkpoint, training.state(fingerprint))
         last = training.records[-1]

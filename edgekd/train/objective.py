@@ -32,6 +32,10 @@ class Distiller(nn.Module, ABC):
         """While a network is trained: hooks are set, and gone afterwards."""
         yield
 
+    def judged(self, score: float) -> None:
+        """After an epoch, with the network's score on validation."""
+        return
+
     @abstractmethod
     def settings(self) -> Any:
         """What it was made from, as JSON values: another sum does not go on from its checkpoint."""
