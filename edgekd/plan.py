@@ -237,6 +237,7 @@ class _Branch:
             labels=str(t.labels) if t.labels else None,
             train=t.train,
             weights=str(t.weights) if t.weights else None,
+            features_only=t.features_only,
             augment=self.pipeline.data.augment if t.train or t.labels else Augment(),
         )
         if t.onnx is not None or t.labels is not None:

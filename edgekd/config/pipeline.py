@@ -280,9 +280,19 @@ class Pipeline(Settings):
 
     @model_validator(mode="after")
     def _method_fits_teacher(self) -> Pipeline:
-        finetune = self.finetune.method if self.finetune is not None else None
-        wants = needs_features(self.distill.method) or needs_features(finetune or ())
-        if wants and (self.teacher.onnx is not None or not self.has_teacher_network):
+        wants = any(needs_features(method) for method in self.methods)
+        asks = [part for method in self.methods for part in parts_of(method) if needs_logits(part)]
+        if self.teacher.features_only and (asks or not wants):
+            told = asks[0].name if asks else "labels"
+            raise ValueError(
+                f"teacher.features_only: the method {told} looks at no feature maps, and this "
+                "teacher has nothing else: take fitnet, at or another on feature maps"
+            )
+        if self.teacher.features_only and self.student.copy_of is not None:
+            raise ValueError("student.copy_of: this teacher is of other classes")
+        if any(teacher.features_only for teacher in self.teachers):
+            raise ValueError("teachers: a network of other classes (features_only) teaches alone")
+        if wants and (self.teachers or not self.teacher.shows_features):
             raise ValueError(
                 "teacher: a file shows no feature maps: take methods on logits, or give "
                 "teacher.model with its weights"

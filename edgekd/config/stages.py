@@ -116,6 +116,18 @@ class OnnxInput(Settings):
         return any(value is not None for value in (self.scale, self.mean, self.std))
 
 
+def _untrained(value: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a teacher that is not trained, because its classes are others."""
+    default = TrainSettings()
+    if value.get("train") not in (None, default, default.model_dump(mode="json")):
+        raise ValueError("`features_only` takes the network as it is: take `train` away")
+    if value.get("onnx") is not None or value.get("labels") is not None:
+        raise ValueError("`features_only` needs a network of torch: give `model` and its weights")
+    if value.get("require") not in (None, {}, Require(), Require().model_dump(mode="json")):
+        raise ValueError("`features_only` has no answers that `require` could judge")
+    return {**value, "train": None}
+
+
 class TeacherSettings(Settings):
     """The large network whose answers the student learns."""
 
@@ -133,12 +145,17 @@ class TeacherSettings(Settings):
     weights: Path | None = None
     """A .safetensors file or a saved model folder to start from. Tensors whose shapes do not fit,
     such as the classifier of other classes, start fresh and are named."""
+    features_only: bool = False
+    """The network was trained for other classes: it stays as it is, `weights` or a `pretrained`
+    model without the classifier, and only its feature maps teach."""
     require: Require = Require()
     """The teacher-quality gate."""
 
     @model_validator(mode="before")
     @classmethod
     def _a_file_is_not_trained(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("features_only"):
+            return _untrained(value)
         files = ("onnx", "labels")
         given = [f for f in files if isinstance(value, dict) and value.get(f) is not None]
         if not given:
@@ -159,8 +176,13 @@ class TeacherSettings(Settings):
 
     @property
     def is_network(self) -> bool:
-        """Whether there is a network, which could be exported and measured."""
-        return self.labels is None
+        """Whether there is a network of this task, which could be exported and measured."""
+        return self.labels is None and not self.features_only
+
+    @property
+    def shows_features(self) -> bool:
+        """Whether there is a network of torch, whose feature maps can be looked at."""
+        return self.onnx is None and self.labels is None
 
     @model_validator(mode="after")
     def _trained_or_given(self) -> TeacherSettings:
@@ -169,7 +191,8 @@ class TeacherSettings(Settings):
         if self.onnx is not None or self.labels is not None:
             return self
         if self.train is None and self.weights is None and not self.model.pretrained:
-            raise ValueError("`train: null` needs `weights`, or a `pretrained` model")
+            least = "features_only: true" if self.features_only else "train: null"
+            raise ValueError(f"`{least}` needs `weights`, or a `pretrained` model")
         return self
 
 

@@ -25,7 +25,7 @@ def contrastive_loss(
     Args:
         student: embeddings (B, D).
         teacher: embeddings (B, D).
-        y: classes (B,).
+        y: classes (B,); those below 0 are not known.
         temperature: tau of the cosines, above 0.
 
     Raises:
@@ -38,7 +38,7 @@ def contrastive_loss(
     alike = unit(student) @ unit(teacher).T / temperature
     own = torch.arange(len(student), device=student.device)
     if y is not None:
-        same = (y[:, None] == y[None]) & (own[:, None] != own[None])
+        same = (y[:, None] == y[None]) & (y >= 0) & (own[:, None] != own[None])
         alike = alike.masked_fill(same, -torch.inf)
     return F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)
 

@@ -95,6 +95,7 @@ class FeaturePart(Part):
         StageError: a layer does not exist, or its maps cannot be compared.
     """
 
+    of_outputs = False
     every_size = False
     """By default the last map of each size is compared, and not of all only the last."""
 

@@ -77,6 +77,8 @@ class Part(nn.Module, ABC):
         settings: of the method.
     """
 
+    of_outputs = True
+    """Whether it looks at the student's outputs."""
     student_layers: tuple[str, ...] = ()
     """Layers of the student whose outputs it wants to see."""
     teacher_layers: tuple[str, ...] = ()

@@ -126,6 +126,11 @@ class WeightedSum(Distiller):
         for part in self.parts:
             part.drive.judged(score)
 
+    @property
+    def trains_outputs(self) -> bool:
+        """Whether the labels count, or a method on logits."""
+        return self.ce_weight > 0 or any(part.of_outputs for part in self.parts)
+
     @contextmanager
     def watching(self, student: nn.Module) -> Iterator[None]:
         """Hooks on the layers that the methods named, in student and teacher."""

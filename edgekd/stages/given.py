@@ -26,6 +26,7 @@ def with_weights(
     base: Path,
     *,
     trained: bool,
+    of_others: bool = False,
 ) -> tuple[nn.Module, list[str]]:
     """The network with the weights of a file or a saved model folder, and what to warn of.
 
@@ -33,6 +34,8 @@ def with_weights(
         model: built by `settings`.
         base: the folder that the path of a `python:` factory starts from.
         trained: whether it is trained on; otherwise every tensor has to be there.
+        of_others: the network was trained for other classes, and all but its classifier has to be
+            there.
 
     Raises:
         StageError: the weights are not those of the network, or its classes not those of the data.
@@ -40,20 +43,32 @@ def with_weights(
     from edgekd.models.saved import DESCRIPTION, load, load_weights
 
     warnings: list[str] = []
-    if not trained and (path / DESCRIPTION).is_file():
+    if not trained and not of_others and (path / DESCRIPTION).is_file():
         saved = load(path, base)
         warnings = _compare(saved.spec, data, path)
         if saved.settings == settings:
             return saved.model, warnings
     fresh = load_weights(model, path)
     named = ", ".join(fresh[:8]) + (f" and {len(fresh) - 8} more" if len(fresh) > 8 else "")
-    if fresh and not trained:
+    if fresh and not trained and not of_others:
         raise StageError(
             "These weights are not the whole network, and it is not trained on.",
             where=f"{path} lacks {named}, or has another shape of it",
             fix="give all weights of this very network and these classes, or train it "
             "(teacher.train)",
         )
+    if fresh and of_others:
+        from edgekd.train.loop import classifier_parameters
+
+        body = [name for name in fresh if name not in classifier_parameters(model)]
+        if body:
+            raise StageError(
+                "These weights lack layers before the classifier, whose feature maps would teach "
+                "nothing.",
+                where=f"{path} lacks {', '.join(body[:8])}, or has another shape of it",
+                fix="give the weights of this very network (teacher.model)",
+            )
+        return model, warnings
     return model, warnings + ([f"Tensors of the teacher start fresh: {named}."] if fresh else [])
 
 

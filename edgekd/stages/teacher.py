@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
@@ -14,6 +15,16 @@ from edgekd.results import Accuracy
 from edgekd.stages.base import Job, Made
 from edgekd.stages.given import with_weights
 from edgekd.stages.networks import fresh_torch_seed, note, save_and_judge, train_network
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgekd.data.dataset import Dataset
+
+OF_OTHERS = (
+    "The teacher was trained for other classes: only its feature maps teach, and it is neither "
+    "measured nor compared with."
+)
 
 
 class TeacherStage(Settings):
@@ -31,6 +42,8 @@ class TeacherStage(Settings):
     """How it is trained, or None for `weights` as they are."""
     weights: str | None
     """Where it starts from."""
+    features_only: bool = False
+    """Whether it was trained for other classes, so that it has no answers."""
     augment: Augment
     """Variations of training images."""
 
@@ -66,7 +79,10 @@ def run(job: Job[TeacherStage]) -> Made:
             data,
             job.base,
             trained=settings.train is not None,
+            of_others=settings.features_only,
         )
+    if settings.features_only:
+        return _of_other_classes(job, model, settings.model, data)
     if settings.train is not None:
         train_network(
             job,
@@ -78,6 +94,17 @@ def run(job: Job[TeacherStage]) -> Made:
         )
     figures = save_and_judge(job, model, settings.model, data)
     return Made(note=note(figures), models=[figures], warnings=warnings)
+
+
+def _of_other_classes(
+    job: Job[TeacherStage], model: nn.Module, settings: ModelSettings, data: Dataset
+) -> Made:
+    """Saves a network whose classifier is nobody's: nothing judges it."""
+    from edgekd.models.count import parameters
+    from edgekd.models.saved import save
+
+    save(model.cpu().eval(), settings, data.model_spec(settings.label), job.out)
+    return Made(note=f"feature maps only, {parameters(model):,} parameters", warnings=[OF_OTHERS])
 
 
 def check_gate(require: Require, validation: Accuracy | None, node: str) -> None:

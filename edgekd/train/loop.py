@@ -261,9 +261,15 @@ class _Training:
             EpochRecord(self.epoch, loss, validation_loss, accuracy, self.rate, seconds, parts)
         )
         best = self.records[self.best_epoch - 1] if self.best_epoch else None
-        if best is None or (accuracy, -validation_loss) > (
-            best.validation_accuracy,
-            -best.validation_loss,
+        blind = self.distiller is not None and not self.distiller.trains_outputs
+        if (
+            best is None
+            or blind
+            or (accuracy, -validation_loss)
+            > (
+                best.validation_accuracy,
+                -best.validation_loss,
+            )
         ):
             self.best_epoch = self.epoch
             self.best = {n: v.detach().clone() for n, v in self.model.state_dict().items()}

@@ -23,6 +23,12 @@ class Distiller(nn.Module, ABC):
     be kept out of its parameters.
     """
 
+    @property
+    def trains_outputs(self) -> bool:
+        """Whether it looks at the network's outputs. A score on validation says nothing otherwise,
+        and the last epoch is kept instead of the best."""
+        return True
+
     @abstractmethod
     def forward(self, logits: Tensor, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its named parts, as any `Objective`."""
