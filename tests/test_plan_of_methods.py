@@ -41,8 +41,9 @@ def test_methods_on_logits_do_not_need_the_teacher_again():
 
 
 def test_an_onnx_teacher_has_no_feature_maps():
-    with pytest.raises(ValidationError, match="shows no feature maps"):
-        plan("at", teacher={"onnx": "t.onnx"})
+    for source in ({"teacher": {"onnx": "t.onnx"}}, {"teachers": ["resnet8", "resnet20"]}):
+        with pytest.raises(ValidationError, match="one network of torch"):
+            plan("at", **source)
 
 
 def test_mixed_samples_are_refused_by_any_part_that_tells_the_target_apart():

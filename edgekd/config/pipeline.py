@@ -294,8 +294,8 @@ class Pipeline(Settings):
             raise ValueError("teachers: a network of other classes (features_only) teaches alone")
         if wants and (self.teachers or not self.teacher.shows_features):
             raise ValueError(
-                "teacher: a file shows no feature maps: take methods on logits, or give "
-                "teacher.model with its weights"
+                "methods on feature maps look into one network of torch, and a file or several "
+                "teachers are none: take methods on logits, or give teacher.model"
             )
         return self
 
