@@ -46,6 +46,7 @@ ORDER = (
     "teacher",
     "softlabels",
     "check",
+    "assistant",
     "distill",
     "finetune",
     "prune",
@@ -169,12 +170,33 @@ class _Branch:
         if self.soft_labels_wanted():
             self.soft = self.soft_labels(teacher)
             self.check(teacher, self.soft, "ensemble" if p.teachers else "teacher")
-        student = self.arm(teacher, p.distill.method)
+        student = self.arm(self.chain(teacher), p.distill.method)
         if p.control:
             self.arm(teacher, LabelsSettings(), CONTROL)
         self.compare(teacher)
         self.deploy(teacher, student)
         return self.made
+
+    def chain(self, teacher: Node) -> Node:
+        """Networks between teacher and student, each of which learns from the one before it; gives
+        the last one, whose answers the student then learns.
+        """
+        p = self.pipeline
+        method, train = p.distill.method, p.distill.train
+        for number, model in enumerate(p.between, start=1):
+            settings = DistillStage(
+                model=model,
+                method=method,
+                train=train,
+                augment=p.data.augment,
+                generation=number,
+            )
+            inputs = {"teacher": teacher, **self.learns_from(teacher, method)}
+            outside = self.trained(model, train.precision, method)
+            teacher = self.add(f"assistant-{number}", settings, inputs, **outside)
+            self.soft = self.soft_labels(teacher, f"-a{number}")
+            self.check(teacher, self.soft, f"assistant-{number}", f"-a{number}")
+        return teacher
 
     def arm(self, teacher: Node, method: Method, prefix: str = "") -> Node:
         """The student from its first training to its last form; with `CONTROL` before the stages'

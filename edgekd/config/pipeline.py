@@ -223,6 +223,29 @@ class Pipeline(Settings):
         return [self.distill.method, *([finetune] if finetune is not None else [])]
 
     @property
+    def between(self) -> tuple[ModelSettings, ...]:
+        """The networks between teacher and student, in the order in which they learn."""
+        earlier = (self.student.model,) * (self.distill.generations - 1)
+        return (*self.distill.assistant, *earlier)
+
+    @model_validator(mode="after")
+    def _chain_learns_answers(self) -> Pipeline:
+        if not self.between:
+            return self
+        field = "distill.assistant" if self.distill.assistant else "distill.generations"
+        if self.student.copy_of is not None:
+            raise ValueError(f"{field}: with student.copy_of, nothing is distilled from scratch")
+        if not needs_logits(self.distill.method):
+            raise ValueError(f"{field}: a chain hands answers on: take a method on logits, as kd")
+        finetune = self.finetune.method if self.finetune is not None else None
+        if needs_features(self.distill.method) or needs_features(finetune or ()):
+            raise ValueError(
+                f"{field}: layers are named for one pair of networks, and a chain has several: "
+                "take methods on logits"
+            )
+        return self
+
+    @property
     def all_teachers(self) -> tuple[TeacherSettings, ...]:
         """The `teachers`, or the only one."""
         return self.teachers or (self.teacher,)

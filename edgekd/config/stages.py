@@ -11,6 +11,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     Tag,
+    field_validator,
     model_validator,
 )
 
@@ -230,6 +231,25 @@ class DistillSettings(Settings):
     """The loss. Fine-tuning, pruning and quantization keep using it."""
     train: TrainSettings = TrainSettings()
     """How the student is trained."""
+    assistant: tuple[ModelSettings, ...] = ()
+    """A network between teacher and student, such as `resnet20 x 0.5`, or several from large to
+    small: each learns from the one before it, and the student from the last (Mirzadeh et al. 2020,
+    TAKD)."""
+    generations: PositiveInt = 1
+    """Distill the student so often, each time from scratch and from the one before it (Furlanello
+    et al. 2018, born-again networks)."""
+
+    @field_validator("assistant", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        several = value if isinstance(value, list | tuple) else [] if value is None else [value]
+        return [_network(each) if isinstance(each, str) else each for each in several]
+
+
+def _network(text: str) -> dict[str, Any]:
+    """`resnet20 x 0.5`, as tables write it."""
+    name, times, width = text.partition(" x ")
+    return {"name": name.strip(), **({"width": width.strip()} if times else {})}
 
 
 class FinetuneSettings(Settings):

@@ -16,6 +16,9 @@ from edgekd.stages.networks import (
 )
 from edgekd.stages.teachers import parameters_of
 
+APART = 1000
+"""From the seed of a network's first weights to that of the next one's in a chain."""
+
 
 class DistillStage(Settings):
     """What the stage may know."""
@@ -28,6 +31,9 @@ class DistillStage(Settings):
     """How it is trained."""
     augment: Augment
     """Variations of training images."""
+    generation: int = 0
+    """Of the networks before the student, which number this is: each has first weights of its
+    own."""
 
 
 def run(job: Job[DistillStage]) -> Made:
@@ -42,7 +48,7 @@ def run(job: Job[DistillStage]) -> Made:
 
     settings = job.settings
     data = load(job.inputs["data"])
-    fresh_torch_seed(job.seed)
+    fresh_torch_seed(job.seed + settings.generation * APART)
     model = build(settings.model, data.spec, data.classes, job.base)
     warnings = []
     teacher_size = None  # the control arm has no teacher
