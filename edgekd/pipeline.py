@@ -21,6 +21,7 @@ from edgekd.errors import ConfigError, StageError
 from edgekd.plan import ORDER, Node, make_plan
 from edgekd.progress import SILENT, Progress
 from edgekd.results import ModelFigures, StageFigures, Summary, TeacherFigures
+from edgekd.stages.assistant import choose
 from edgekd.stages.base import Job, Made
 from edgekd.stages.check import no_better, validation_of
 from edgekd.stages.layer_check import check_layers
@@ -90,8 +91,10 @@ def run(
         EdgekdError: a stage failed; what was finished before is kept.
     """
     pipeline, base = resolve(source, overrides)
-    nodes = select(make_plan(pipeline, base), until)
     store = Store(Path(runs) / pipeline.name)
+    if pipeline.distill.assistant == "auto":
+        pipeline = _with_assistant(pipeline, base, store, progress)
+    nodes = select(make_plan(pipeline, base), until)
     again = remade(nodes, from_stage)
     for node in again:
         store.discard(node.kind, node.key)
@@ -279,6 +282,22 @@ def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
         "retention": [figures.model_dump(mode="json") for figures in made.retention],
         "gain": [figures.model_dump(mode="json") for figures in made.gain],
     }
+
+
+def _with_assistant(pipeline: Pipeline, base: Path, store: Store, progress: Progress) -> Pipeline:
+    """The pipeline with the assistant that `auto` stands for, which takes the data to tell."""
+    node = make_plan(pipeline, base)[0]
+    if store.finished(node.kind, node.key) is None:
+        progress.run_started(pipeline.name, [node.name])
+        manifest, cached = _make(node, store, base, progress, shared=False)
+        progress.stage_finished(
+            node.name, cached=cached, seconds=manifest["seconds"], note=manifest["note"]
+        )
+    assistant, why = choose(pipeline, store.path(node.kind, node.key), base)
+    progress.message(why)
+    chosen = (assistant,) if assistant is not None else ()
+    distill = pipeline.distill.model_copy(update={"assistant": chosen})
+    return pipeline.model_copy(update={"distill": distill})
 
 
 def _require(pipeline: Pipeline, node: Node) -> Require:

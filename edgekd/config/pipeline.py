@@ -226,11 +226,12 @@ class Pipeline(Settings):
     def between(self) -> tuple[ModelSettings, ...]:
         """The networks between teacher and student, in the order in which they learn."""
         earlier = (self.student.model,) * (self.distill.generations - 1)
-        return (*self.distill.assistant, *earlier)
+        assistant = () if self.distill.assistant == "auto" else self.distill.assistant
+        return (*assistant, *earlier)
 
     @model_validator(mode="after")
     def _chain_learns_answers(self) -> Pipeline:
-        if not self.between:
+        if not self.between and self.distill.assistant != "auto":
             return self
         field = "distill.assistant" if self.distill.assistant else "distill.generations"
         if self.student.copy_of is not None:

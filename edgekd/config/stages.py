@@ -231,10 +231,10 @@ class DistillSettings(Settings):
     """The loss. Fine-tuning, pruning and quantization keep using it."""
     train: TrainSettings = TrainSettings()
     """How the student is trained."""
-    assistant: tuple[ModelSettings, ...] = ()
+    assistant: tuple[ModelSettings, ...] | Literal["auto"] = ()
     """A network between teacher and student, such as `resnet20 x 0.5`, or several from large to
     small: each learns from the one before it, and the student from the last (Mirzadeh et al. 2020,
-    TAKD)."""
+    TAKD). `auto` puts one there if the teacher has ten times the student's parameters."""
     generations: PositiveInt = 1
     """Distill the student so often, each time from scratch and from the one before it (Furlanello
     et al. 2018, born-again networks)."""
@@ -242,6 +242,8 @@ class DistillSettings(Settings):
     @field_validator("assistant", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> Any:
+        if value == "auto":
+            return value
         several = value if isinstance(value, list | tuple) else [] if value is None else [value]
         return [_network(each) if isinstance(each, str) else each for each in several]
 

@@ -109,9 +109,36 @@ def test_a_network_is_written_as_tables_write_it():
     assert Pipeline.model_validate({"name": "a", "distill": {"generations": 3}}).between[0].name
 
 
+@pytest.mark.parametrize(("width", "there"), [(0.5, False), (2, True)])
+def test_auto_puts_an_assistant_where_the_gap_is_large(root: Path, width: float, there: bool):
+    raw = pipeline(root, assistant="auto") | {"name": f"auto{width}"}
+    raw["teacher"] = {"model": {"name": "mlp", "width": width}, "train": TRAIN}
+    result = edgekd.run(raw, until="distill" if there else "check", runs=root / "runs")
+    names = [stage.name for stage in result.summary.stages]
+    assert ("assistant-1" in names) == there
+    settings = result.summary.settings["distill"]["assistant"]
+    assert len(settings) == there
+    if not there:
+        return
+    sizes = {model.stage: model.parameters for model in result.summary.models}
+    assert sizes["teacher"] >= 10 * sizes["distill"]
+    middle = (sizes["teacher"] * sizes["distill"]) ** 0.5
+    assert 0.75 < sizes["assistant-1"] / middle < 1.33
+    again = edgekd.run(raw, until="distill", runs=root / "runs")
+    assert all(stage.cached for stage in again.summary.stages)
+
+
+def test_auto_needs_to_know_the_teachers_size(root: Path):
+    raw = pipeline(root, assistant="auto") | {"teachers": ["mlp", "mlp"], "name": "many"}
+    del raw["teacher"]
+    result = edgekd.run(raw, until="data", runs=root / "runs")
+    assert result.summary.settings["distill"]["assistant"] == []
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
+        ({"distill": {"method": "labels", "assistant": "auto"}}, "hands answers on"),
         ({"distill": {"method": "labels", "generations": 2}}, "hands answers on"),
         ({"distill": {"method": ["kd", "at"], "assistant": "mlp"}}, "one pair of networks"),
         (
