@@ -13,7 +13,7 @@ from edgekd.config.method_base import FromFeatures, Layers
 from edgekd.distill.part import Pair, Part, Step
 from edgekd.distill.taps import all_maps, dry_run, find_layers
 from edgekd.errors import StageError
-from edgekd.spec import NamedInputs, Task
+from edgekd.spec import Inputs, NamedInputs, Task
 
 Shape = tuple[int, ...]
 """Of a feature map without the batch: (C, H, W), (C, L) or (D,)."""
@@ -55,15 +55,16 @@ def layer_pairs(layers: Layers | None, pair: Pair, *, every_size: bool = False) 
 
 
 def sized_maps(role: str, pair: Pair) -> list[str]:
-    """The last layer of each size of map over positions, from the largest on; the last hidden
-    layer of a network that has none."""
+    """The last layer of each size of map over positions, from the largest on, of those with as many
+    axes as the last one; the last hidden layer of a network that has none."""
+    last = last_map(role, pair)
+    shapes = map_shapes(role, pair)
     found: dict[Shape, str] = {}
-    shapes = all_maps(pair.student if role == "student" else pair.teacher, pair.spec)
     for name, shape in shapes.items():
-        if math.prod(shape[2:]) > 1:
-            found.pop(shape[2:], None)
-            found[shape[2:]] = name
-    return list(found.values()) or [last_map(role, pair)]
+        if math.prod(shape[1:]) > 1 and len(shape) == len(shapes[last]):
+            found.pop(shape[1:], None)
+            found[shape[1:]] = name
+    return list(found.values()) or [last]
 
 
 def last_map(role: str, pair: Pair) -> str:
@@ -72,13 +73,20 @@ def last_map(role: str, pair: Pair) -> str:
     Raises:
         StageError: the network has no layer but its output.
     """
-    shapes = all_maps(pair.student if role == "student" else pair.teacher, pair.spec)
+    shapes = map_shapes(role, pair)
     for name, shape in reversed(shapes.items()):
-        if math.prod(shape[2:]) > 1:
+        if math.prod(shape[1:]) > 1:
             return name
     if not shapes:
         raise StageError(f"The {role} has no layer before its output.", where="method.layers")
     return next(reversed(shapes))
+
+
+def map_shapes(role: str, pair: Pair) -> dict[str, Shape]:
+    """Shapes of a network's maps in the order in which they are made."""
+    maps = all_maps(pair.student if role == "student" else pair.teacher, pair.spec)
+    of_images = shows_images(pair.spec)
+    return {name: tuple(channels_first(m, of_images).shape[1:]) for name, m in maps.items()}
 
 
 class FeaturePart(Part):
@@ -105,7 +113,7 @@ class FeaturePart(Part):
         self.pairs = layer_pairs(settings.layers, pair, every_size=self.every_size)
         self.student_layers = tuple(student for student, _ in self.pairs)
         self.teacher_layers = tuple(teacher for _, teacher in self.pairs)
-        self.of_images = not isinstance(pair.spec, NamedInputs) and len(pair.spec.shape) == 3
+        self.of_images = shows_images(pair.spec)
         student = dry_run(pair.student, pair.spec, set(self.student_layers))
         teacher = dry_run(pair.teacher, pair.spec, set(self.teacher_layers))
         self.shapes = [(self._shape(student[s]), self._shape(teacher[t])) for s, t in self.pairs]
@@ -147,6 +155,11 @@ class FeaturePart(Part):
 
     def _shape(self, map_: Tensor) -> Shape:
         return tuple(channels_first(map_, self.of_images).shape[1:])
+
+
+def shows_images(spec: Inputs) -> bool:
+    """Whether the network's input is an image, or a sound's spectrogram."""
+    return not isinstance(spec, NamedInputs) and len(spec.shape) == 3
 
 
 def embedding(map_: Tensor) -> Tensor:

@@ -93,7 +93,8 @@ class ReviewKD(FeaturePart):
     def prepare(self) -> None:
         """The fusing blocks, in the order of the pairs, which is from shallow to deep."""
         for number, (student, teacher) in enumerate(self.shapes):
-            if len(student) != len(teacher) or len(student) not in (2, 3):
+            alike = len(student) == len(teacher) == len(self.shapes[0][0])
+            if not alike or len(student) not in (2, 3):
                 raise self.unlike(number, "the review is of maps with positions")
         middle = min(MOST_CHANNELS, self.shapes[-1][0][0])
         last = len(self.shapes) - 1

@@ -137,8 +137,8 @@ def dry_run(model: nn.Module, spec: Inputs, names: Iterable[str]) -> dict[str, T
 
 
 @torch.no_grad()
-def all_maps(model: nn.Module, spec: Inputs) -> dict[str, tuple[int, ...]]:
-    """Shapes (B, C, ...) of all layers' maps in the order in which they are made, for B = 2.
+def all_maps(model: nn.Module, spec: Inputs) -> dict[str, Tensor]:
+    """All layers' maps (2, C, ...) of zeros, in the order in which they are made.
 
     Of several layers that put out the same tensor, such as a block and its last layer, the
     outermost stands for all.
@@ -164,4 +164,4 @@ def all_maps(model: nn.Module, spec: Inputs) -> dict[str, tuple[int, ...]]:
         for hook in hooks:
             hook.remove()
     order.pop(id(answer), None)
-    return {name: tuple(output.shape) for name, output in order.values() if len(output) == 2}
+    return {name: output for name, output in order.values() if len(output) == 2}

@@ -211,3 +211,14 @@ def test_a_transformers_tokens_are_positions():
     with objective.watching(networks.student):
         total, _ = objective(networks.student(shown.x), shown, 0)
     assert torch.isfinite(total)
+
+
+def test_tokens_of_a_transformer_have_one_size_and_its_patches_are_left_out():
+    from edgekd.config.stages import ModelSettings
+    from edgekd.models.build import build
+    from edgekd.spec import InputSpec
+
+    spec = InputSpec(kind="image", shape=(1, 8, 8), mean=(0.0,), std=(1.0,))
+    vit = build(ModelSettings(name="vit", width=0.25), spec, 3)
+    networks = replace(pair(), student=vit, teacher=vit)
+    assert layer_pairs(None, networks, every_size=True) == [("norm", "norm")]
