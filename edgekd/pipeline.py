@@ -281,6 +281,7 @@ def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
         "teachers": [figures.model_dump(mode="json") for figures in made.teachers],
         "retention": [figures.model_dump(mode="json") for figures in made.retention],
         "gain": [figures.model_dump(mode="json") for figures in made.gain],
+        "tuning": [figures.model_dump(mode="json") for figures in made.tuning],
     }
 
 

@@ -16,10 +16,12 @@ from edgekd.config.methods import (
     LabelsSettings,
     Method,
     after_training,
+    is_auto,
     needs_features,
     needs_logits,
     parts_of,
     temperature_of,
+    usual,
     without_features,
 )
 from edgekd.config.pipeline import Pipeline
@@ -39,6 +41,7 @@ from edgekd.stages.quality import QualityStage
 from edgekd.stages.quantize import QuantizeStage
 from edgekd.stages.softlabels import SoftLabelsStage
 from edgekd.stages.teacher import TeacherStage
+from edgekd.stages.tune import TuneStage
 from edgekd.store import digest
 
 ORDER = (
@@ -47,6 +50,7 @@ ORDER = (
     "softlabels",
     "check",
     "assistant",
+    "tune",
     "distill",
     "finetune",
     "prune",
@@ -135,18 +139,24 @@ def make_plan(pipeline: Pipeline, base: Path) -> list[Node]:
     }
     data = Node("data", "data", 0, DataStage(data=pipeline.data), {}, source)
     nodes = [data]
+    tuned: Node | None = None  # once, for all seeds
     for seed in pipeline.run_seeds:
-        nodes += _Branch(pipeline, base, seed, data).nodes()
+        branch = _Branch(pipeline, base, seed, data, tuned)
+        nodes += branch.nodes()
+        tuned = branch.tuned
     return nodes
 
 
 class _Branch:
     """Everything after the data, for one seed."""
 
-    def __init__(self, pipeline: Pipeline, base: Path, seed: int, data: Node) -> None:
+    def __init__(
+        self, pipeline: Pipeline, base: Path, seed: int, data: Node, tuned: Node | None = None
+    ) -> None:
         self.pipeline, self.base, self.seed, self.data = pipeline, base, seed, data
         self.made: list[Node] = []
         self.soft: Node | None = None
+        self.tuned = tuned
 
     def add(
         self,
@@ -182,7 +192,7 @@ class _Branch:
         the last one, whose answers the student then learns.
         """
         p = self.pipeline
-        method, train = p.distill.method, p.distill.train
+        method, train = usual(p.distill.method), p.distill.train
         for number, model in enumerate(p.between, start=1):
             settings = DistillStage(
                 model=model,
@@ -210,6 +220,12 @@ class _Branch:
             )
             before = {} if prefix else {"teacher": teacher}
             outside = self.trained(p.student.model, p.distill.train.precision, method)
+            if is_auto(method) and self.tuned is None:
+                tune = TuneStage(
+                    model=p.student.model, method=method, train=p.distill.train, augment=augment
+                )
+                learns_from = self.learns_from(teacher, method)
+                self.tuned = self.add("tune", tune, {"teacher": teacher, **learns_from}, **outside)
             inputs = {**before, **self.learns_from(teacher, method)}
             student = self.add(f"{prefix}distill", settings, inputs, **outside)
         method = after_training(method)
@@ -282,6 +298,8 @@ class _Branch:
             found["softlabels"] = self.soft
         if needs_features(method):
             found["teacher"] = teacher
+        if is_auto(method) and self.tuned is not None:
+            found["tune"] = self.tuned
         return found
 
     def soft_labels(self, teacher: Node, number: str = "") -> Node:

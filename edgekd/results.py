@@ -371,6 +371,33 @@ class GainFigures(Figures):
         return "loss" if self.high < 0 else "none"
 
 
+class TuningFigures(Figures):
+    """One short training of the search for temperature and weight."""
+
+    seed: int
+    """The seed of the run that it was done in; rounds add their number to it."""
+    round: int
+    """From 0; later rounds try fewer settings for longer."""
+    epochs: int
+    """How long it was trained."""
+    temperature: float | None
+    """What was tried; None where it is not searched."""
+    weight: float | None
+    """Likewise."""
+    metric: str
+    """The task's headline score."""
+    score: float
+    """On validation, the mean over the last quarter of its epochs."""
+    loss: float
+    """Likewise, the loss with the labels."""
+    default: bool
+    """Whether it is what the method has without a search."""
+    chosen: bool
+    """Whether it was taken, by this trial."""
+    setting: str
+    """What was taken in the end, as an override."""
+
+
 class AdviceFigures(Figures):
     """One thing that limits the student, and what to try about it."""
 
@@ -487,6 +514,8 @@ class Summary(Figures):
     gain: list[GainFigures] = []
     """What the teacher brought, where the pipeline has a control arm; once a seed and, of several,
     over them."""
+    tuning: list[TuningFigures] = []
+    """What the search for temperature and weight tried, where one is `auto`."""
     advice: list[AdviceFigures] = []
     """What limits the student of the first seed, the most important first."""
     over_seeds: list[SeedFigures] = []

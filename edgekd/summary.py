@@ -24,6 +24,7 @@ from edgekd.results import (
     StageFigures,
     Summary,
     TeacherFigures,
+    TuningFigures,
 )
 from edgekd.statistics import mean_interval
 from edgekd.tasks.names import is_share, title
@@ -51,6 +52,7 @@ def gather(
     quality: list[QualityFigures] = []
     retention: list[RetentionFigures] = []
     gain: list[GainFigures] = []
+    tuning: list[TuningFigures] = []
     teachers: dict[tuple[str, int], TeacherFigures] = {}
     for stage in stages:
         manifest = manifests[stage.name]
@@ -62,6 +64,7 @@ def gather(
         bench += [BenchFigures.model_validate(raw) for raw in manifest["bench"]]
         quality += [QualityFigures.model_validate(raw) for raw in manifest.get("quality", ())]
         retention += [RetentionFigures.model_validate(raw) for raw in manifest.get("retention", ())]
+        tuning += [TuningFigures.model_validate(raw) for raw in manifest.get("tuning", ())]
         gain += [GainFigures.model_validate(raw) for raw in manifest.get("gain", ())]
         for raw in manifest.get("teachers", ()):
             found = _called(TeacherFigures.model_validate(raw), stage, pipeline.seed)
@@ -85,6 +88,7 @@ def gather(
         teachers=list(teachers.values()),
         retention=retention,
         gain=gain + gain_over_seeds(gain),
+        tuning=tuning,
         over_seeds=over_seeds(models, bench, quality) if len(pipeline.run_seeds) > 1 else [],
     )
 

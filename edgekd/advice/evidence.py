@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekd.config.methods import parts_of
 from edgekd.config.stages import DistillSettings
 from edgekd.results import Estimate, RetentionFigures, Summary
 from edgekd.tasks.names import is_share, shown
@@ -87,7 +88,9 @@ class Evidence:
         now = self.setting("distill.method")
         if not isinstance(now, Mapping) or not changes.keys() <= now.keys():
             return None
-        fresh = type(DistillSettings.model_validate({"method": {"name": now["name"]}}).method)()
+        (fresh,) = parts_of(
+            DistillSettings.model_validate({"method": {"name": now["name"]}}).method
+        )
         given = {k: v for k, v in now.items() if v != fresh.model_dump(mode="json").get(k)}
         fields = {"name": now["name"], **given, **changes}
         return "distill.method={" + ", ".join(f"{k}: {_yaml(v)}" for k, v in fields.items()) + "}"

@@ -34,7 +34,7 @@ from edgekd.config.logit_methods import (
     PlainMethod,
 )
 from edgekd.config.method_base import FromFeatures
-from edgekd.config.schedules import settled, start_of
+from edgekd.config.schedules import AUTO, settled, start_of
 
 __all__ = [
     "COMPARE_CLASSES",
@@ -60,10 +60,12 @@ __all__ = [
     "VIDSettings",
     "after_training",
     "ce_weight",
+    "is_auto",
     "needs_features",
     "needs_logits",
     "parts_of",
     "temperature_of",
+    "usual",
     "without_features",
 ]
 
@@ -77,6 +79,8 @@ class LabelsSettings(Settings):
 def _checked(methods: tuple[OneMethod, ...]) -> tuple[OneMethod, ...]:
     if not methods:
         raise ValueError("name at least one method")
+    if sum(is_auto(method) for method in methods) > 1:
+        raise ValueError("one method of a list may be `auto`")
     if len(methods) > 1 and any(isinstance(method, LabelsSettings) for method in methods):
         raise ValueError(
             "the loss with the labels stands beside every method: set the first one's `ce_weight`"
@@ -142,6 +146,30 @@ def temperature_of(method: Method) -> float:
     """The temperature of the first method that has one, at the start; 1 where none has."""
     found = (getattr(part, "temperature", None) for part in parts_of(method))
     return next((start_of(t) for t in found if t is not None), 1.0)
+
+
+def is_auto(method: Method) -> bool:
+    """Whether a temperature or a weight is to be chosen."""
+    return any(
+        getattr(part, name, None) == AUTO
+        for part in parts_of(method)
+        for name in ("temperature", "weight")
+    )
+
+
+def usual(method: Method) -> Method:
+    """The method with its own defaults in the place of `auto`: what an assistant learns by."""
+    parts = tuple(
+        part.model_copy(
+            update={
+                name: type(part).model_fields[name].default
+                for name in ("temperature", "weight")
+                if getattr(part, name, None) == AUTO
+            }
+        )
+        for part in parts_of(method)
+    )
+    return parts if isinstance(method, tuple) else parts[0]
 
 
 def after_training(method: Method) -> Method:

@@ -14,6 +14,7 @@ from edgekd.config.methods import (
     KDSettings,
     LabelsSettings,
     Method,
+    is_auto,
     needs_features,
     needs_logits,
     parts_of,
@@ -205,6 +206,15 @@ class Pipeline(Settings):
                 "softlabels.top keeps the sum of the other classes at one temperature: give all "
                 "methods the same, and no schedule"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _auto_is_of_the_first_training(self) -> Pipeline:
+        own = self.finetune.method if self.finetune is not None else None
+        if own is not None and is_auto(own):
+            raise ValueError("finetune.method: auto is for `distill`")
+        if is_auto(self.distill.method) and self.student.copy_of is not None:
+            raise ValueError("distill.method: auto is for a student that is trained from scratch")
         return self
 
     @model_validator(mode="after")

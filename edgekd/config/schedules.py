@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from edgekd.config.base import Settings
+from edgekd.errors import StageError
 
 
 class TemperatureSchedule(Settings):
@@ -55,24 +56,44 @@ class WeightSchedule(Settings):
         return self.start if self.end is None else self.end
 
 
+AUTO = "auto"
+"""Chosen by the stage `tune`."""
+
+
 def _number_or_schedule(value: Any) -> str:
+    if isinstance(value, str):
+        return "<auto>" if value == AUTO else "<number>"
     return "<schedule>" if isinstance(value, dict | Settings) else "<number>"
 
 
 Temperature = Annotated[
-    Annotated[PositiveFloat, Tag("<number>")] | Annotated[TemperatureSchedule, Tag("<schedule>")],
+    Annotated[PositiveFloat, Tag("<number>")]
+    | Annotated[TemperatureSchedule, Tag("<schedule>")]
+    | Annotated[Literal["auto"], Tag("<auto>")],
     Discriminator(_number_or_schedule),
 ]
-"""A number, or `{from: 8, to: 1, schedule: cosine}`."""
+"""A number, `{from: 8, to: 1, schedule: cosine}`, or `auto`."""
 Weight = Annotated[
-    Annotated[NonNegativeFloat, Tag("<number>")] | Annotated[WeightSchedule, Tag("<schedule>")],
+    Annotated[NonNegativeFloat, Tag("<number>")]
+    | Annotated[WeightSchedule, Tag("<schedule>")]
+    | Annotated[Literal["auto"], Tag("<auto>")],
     Discriminator(_number_or_schedule),
 ]
-"""A number, or `{from: 1, to: 0, schedule: linear}`."""
+"""A number, `{from: 1, to: 0, schedule: linear}`, or `auto`."""
+Changing = float | TemperatureSchedule | WeightSchedule | str
 
 
-def value_at(value: float | TemperatureSchedule | WeightSchedule, epoch: int, epochs: int) -> float:
-    """The number in an epoch (from 0) of so many; `by` is not in it."""
+def value_at(value: Changing, epoch: int, epochs: int) -> float:
+    """The number in an epoch (from 0) of so many; `by` is not in it.
+
+    Raises:
+        StageError: it is `auto`, and nothing chose it.
+    """
+    if isinstance(value, str):
+        raise StageError(
+            "A temperature or weight is `auto`, and nothing chose it.",
+            fix="give a number; `auto` is for the distill stage of a pipeline",
+        )
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, WeightSchedule) and value.until is not None:
@@ -86,8 +107,11 @@ def value_at(value: float | TemperatureSchedule | WeightSchedule, epoch: int, ep
     return value.start + (end - value.start) * progress
 
 
-def start_of(value: float | TemperatureSchedule | WeightSchedule) -> float:
-    """The number in the first epoch."""
+def start_of(value: Changing) -> float:
+    """The number in the first epoch; of `auto` Hinton's default of a temperature, 4, at which soft
+    labels are looked at before it is chosen."""
+    if isinstance(value, str):
+        return 4.0
     return float(value) if isinstance(value, int | float) else value.start
 
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from edgekd.config.schedules import WeightSchedule, value_at
+from edgekd.config.schedules import Changing, WeightSchedule, value_at
 from edgekd.errors import StageError
 
 SMOOTHING = 0.9
@@ -42,9 +42,7 @@ class Drive(nn.Module):
     first: Tensor
     last: Tensor
 
-    def __init__(
-        self, weight: float | WeightSchedule, epochs: int = 1, goal: float | None = None
-    ) -> None:
+    def __init__(self, weight: Changing, epochs: int = 1, goal: float | None = None) -> None:
         super().__init__()
         self.planned, self.epochs, self.goal = weight, epochs, goal
         self.by = weight.by if isinstance(weight, WeightSchedule) else None

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekd.report import advice, confusion, figures, gains, quality, retention, tables, units
+from edgekd.report import (
+    advice,
+    confusion,
+    figures,
+    gains,
+    quality,
+    retention,
+    tables,
+    tuning,
+    units,
+)
 from edgekd.report.details import Details
 from edgekd.report.metric_rows import metric_table
 from edgekd.results import Summary
@@ -71,6 +81,7 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
     if teacher is not None and student is not None:
         lost = confusion.lost_most(teacher, student, details.labels)
     metric = figures.metric_of(summary)
+    tuned = tuning.tuning_section(summary)
     return {
         "summary": summary,
         "details": details,
@@ -99,6 +110,8 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
         "label_rows": _label_rows(details),
         "scatters": _scatters(details),
         "advice": [(row, advice.numbers(row)) for row in summary.advice],
+        "tuning": tuned,
+        "tuning_sentence": tuning.sentence(tuned) if tuned else "",
         "retention": retention.retention_section(summary, details.labels),
         "gain_sentences": [gains.sentence(row) for row in gains.told(summary)],
         "gains": gains.gain_section(summary),

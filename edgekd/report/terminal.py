@@ -90,6 +90,7 @@ def summary_table(summary: Summary, report: Path | None = None) -> RenderableTyp
         parts.append(_comparison(both))
     parts.append(Text(""))
     parts += [Text(gains.sentence(row)) for row in gains.told(summary)]
+    parts += _tuned(summary)
     parts += _advice(summary)
     parts += [_verdict(budget) for budget in summary.budget]
     if both is not None:
@@ -97,6 +98,16 @@ def summary_table(summary: Summary, report: Path | None = None) -> RenderableTyp
     if report is not None:
         parts.append(Text.assemble(("report  ", "dim"), str(report), overflow="fold"))
     return Group(*parts)
+
+
+def _tuned(summary: Summary) -> list[RenderableType]:
+    """What a search chose, as it can be pasted."""
+    from rich.text import Text
+
+    chosen = next((row for row in summary.tuning if row.chosen), None)
+    if chosen is None:
+        return []
+    return [Text.assemble(("chosen  ", "dim"), f"--set '{chosen.setting}'", overflow="fold")]
 
 
 def _advice(summary: Summary) -> list[RenderableType]:

@@ -17,6 +17,7 @@ from edgekd.results import (
     QualityFigures,
     RetentionFigures,
     TeacherFigures,
+    TuningFigures,
 )
 
 S = TypeVar("S", bound=Settings)
@@ -55,6 +56,7 @@ class Made:
     teachers: list[TeacherFigures] = field(default_factory=list)
     retention: list[RetentionFigures] = field(default_factory=list)
     gain: list[GainFigures] = field(default_factory=list)
+    tuning: list[TuningFigures] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 

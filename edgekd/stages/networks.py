@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TEST_LOGITS, VALIDATION_LOGITS = "test_logits.npy", "validation_logits.npy"
 WEIGHTS = "model.safetensors"
+TUNED = "tuned.json"
+"""What the stage `tune` chose."""
 
 
 def train_network(
@@ -35,9 +37,13 @@ def train_network(
     settings: TrainSettings,
     augment: Augment,
     on_epoch: Callable[[int, nn.Module], None] | None = None,
+    seed: int | None = None,
 ) -> None:
     """Trains `model` with `method`, from the soft labels and the teacher of the job's inputs, if it
     has them.
+
+    Args:
+        seed: of the training; the job's if left out, which is that of the views in any case.
 
     Raises:
         StageError: the loss is not finite, or a method's layer does not exist.
@@ -46,9 +52,12 @@ def train_network(
     from edgekd.data.check_augment import check_augment
     from edgekd.distill.losses import make_objective
     from edgekd.distill.softlabels import load_soft_labels
+    from edgekd.distill.tuning import replaced
     from edgekd.train.loop import fit
 
     check_augment(augment, data.spec)
+    if "tune" in job.inputs:
+        method = replaced(method, read_json(job.inputs["tune"] / TUNED))
     cached = job.inputs.get("softlabels")
     learns = needs_logits(method) or needs_features(method)
     train = data.taught if learns else data.train
@@ -73,7 +82,8 @@ def train_network(
             epochs=settings.epochs,
             goal=_goal(job),
         ),
-        seed=job.seed,
+        seed=job.seed if seed is None else seed,
+        augment_seed=job.seed,
         task=data.task,
         augment=augment,
         teacher_logits=logits,
