@@ -81,7 +81,8 @@ class Fusion(nn.Module):
 
 class ReviewKD(FeaturePart):
     """Each of the teacher's maps from the student's of that depth and deeper. The fusing blocks are
-    no part of the student."""
+    no part of the student. The authors compare maps before their activation; here a map is what the
+    named layer puts out."""
 
     settings: ReviewKDSettings
     every_size = True

@@ -28,7 +28,7 @@ def loss_parts(histories: dict[str, list[EpochRecord]]) -> list[Markup]:
 
 
 def _parts(stage: str, history: list[EpochRecord]) -> Markup:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     every = {name: [record.parts.get(name, math.nan) for record in history]
              for name in history[-1].parts}  # fmt: skip
@@ -45,8 +45,11 @@ def _parts(stage: str, history: list[EpochRecord]) -> Markup:
             axes.plot(epochs, values, marker=marker, linestyle=dashes, color=colour, label=name)
         if all(value > 0 for values in lines.values() for value in values):
             axes.set_yscale("log")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlim(1, max(2, epochs[-1]))
-        axes.set_title(f"{title(stage)}: parts of the loss")
+        axes.set_title(title(stage))
+        axes.set_ylabel("loss, by part")
         if below is not None:
             for name, values in weights.items():
                 place = list(lines).index(name.removesuffix(WEIGHT))

@@ -59,7 +59,7 @@ def test_every_part_is_learnt_logged_and_drawn(whole):
             for part in ("kd", "at", "fitnet"):
                 assert epochs[-1]["parts"][part] < epochs[0]["parts"][part]
     page = (whole / "runs/sum/report.html").read_text()
-    assert "parts of the loss" in page
+    assert "loss, by part" in page
     assert ">fitnet<" in page
 
 

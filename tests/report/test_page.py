@@ -232,6 +232,6 @@ def test_the_parts_of_a_loss_are_drawn():
     several = [record(1, ce=2.0, kd=0.5, at=1e-4), record(2, ce=1.0, kd=0.25, at=1e-5)]
     drawn = loss_parts({"teacher": [record(1, ce=1.0)], "distill@0": several, "distill@1": several})
     assert len(drawn) == 1
-    for word in (">kd<", ">at<", ">ce<", "parts of the loss", "at 0.00001"):
+    for word in (">kd<", ">at<", ">ce<", "loss, by part", "at 0.00001"):
         assert word in drawn[0]
     assert loss_parts({"quantize": [record(1, ce=1.0, vid=-2.0)]})
