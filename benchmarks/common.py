@@ -74,8 +74,9 @@ def finish(
     figures: dict[str, Any],
     rows: Sequence[Row],
     results: Path,
+    name: str | None = None,
 ) -> None:
-    """Writes `results/NAME.json`, NAME that of the benchmark's module, and prints the table.
+    """Writes `results/NAME.json`, and prints the table.
 
     Args:
         title: heading of the table.
@@ -83,11 +84,12 @@ def finish(
         runs: how many of what were run, in words.
         quick: whether this was a smoke test, whose figures say nothing: nothing is judged then.
         figures: everything measured, for other programs. What is not finite becomes null.
+        name: that of the benchmark's module if left out.
     """
     results.mkdir(parents=True, exist_ok=True)
     rows = [replace(row, ok=None) for row in rows] if quick else rows
     module = _module()
-    name = module.rpartition(".")[2]
+    name = name or module.rpartition(".")[2]
     result = {
         "benchmark": name,
         "title": title,
