@@ -37,6 +37,7 @@ def clean(folder: Path, summary: Summary, *, dry_run: bool = False) -> list[Remo
         EdgekdError: a stage of this folder is being made right now.
     """
     used = {stage.folder for stage in summary.stages}
+    used |= {name for row in summary.search for name in row.folders}
     found = []
     with contextlib.ExitStack() as held:
         for lock in sorted((folder / ".work").glob("*.lock")):

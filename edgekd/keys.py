@@ -47,6 +47,8 @@ def source_of(module: str) -> tuple[str, frozenset[str], frozenset[str]]:
             _strip_docstring(node)
             continue
         for name in names:
+            if name == "edgekd":
+                continue  # `from edgekd import inputs`; the package itself only offers `run`
             if name.split(".")[0] == "edgekd":
                 ours |= {name} if _path(name).is_file() else set()
             else:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edgekd import search
 from edgekd.advice.advise import advise
 from edgekd.config.load import load_pipeline, validate
 from edgekd.config.pipeline import Pipeline
@@ -91,8 +92,52 @@ def run(
         EdgekdError: a stage failed; what was finished before is kept.
     """
     pipeline, base = resolve(source, overrides)
-    store = Store(Path(runs) / pipeline.name)
-    if pipeline.distill.assistant == "auto":
+    if pipeline.student.search is not None:
+        return _search(pipeline, base, from_stage, until, Path(runs), progress)
+    return _run(pipeline, base, from_stage, until, Path(runs), progress)
+
+
+def _search(
+    pipeline: Pipeline,
+    base: Path,
+    from_stage: str | None,
+    until: str | None,
+    runs: Path,
+    progress: Progress,
+) -> RunResult:
+    """Runs everything before the student once, and an ordinary pipeline for each candidate that
+    fits; all share what comes before. The summary is the best one's, with a row for each.
+    """
+    progress = search.Repeated(progress)
+    early = ORDER[: ORDER.index("check") + 1]
+    first_from, first_until = (
+        None if stage in ORDER and stage not in early else stage for stage in (from_stage, until)
+    )
+    before = _run(pipeline, base, first_from, first_until, runs, progress)
+    if first_until is not None:
+        return before
+    # What comes before the students has been made again by now, if it was to be.
+    again = "distill" if from_stage in early else from_stage
+    summary = search.each_candidate(
+        pipeline,
+        before.summary,
+        before.folder,
+        lambda one: _run(one, base, again, until, runs, progress).summary,
+        progress,
+    )
+    return _write(summary, before.folder)
+
+
+def _run(
+    pipeline: Pipeline,
+    base: Path,
+    from_stage: str | None,
+    until: str | None,
+    runs: Path,
+    progress: Progress,
+) -> RunResult:
+    store = Store(runs / pipeline.name)
+    if pipeline.distill.assistant == "auto" and pipeline.student.search is None:
         pipeline = _with_assistant(pipeline, base, store, progress)
     nodes = select(make_plan(pipeline, base), until)
     again = remade(nodes, from_stage)
@@ -344,6 +389,10 @@ def _conclude(
 
     summary = gather(pipeline, describe_machine(), stages, manifests)
     summary.advice = advise(summary, store.folder)
-    write_json(store.folder / SUMMARY, summary.model_dump(mode="json"))
-    write_report(summary, store.folder)
-    return RunResult(store.folder, summary)
+    return _write(summary, store.folder)
+
+
+def _write(summary: Summary, folder: Path) -> RunResult:
+    write_json(folder / SUMMARY, summary.model_dump(mode="json"))
+    write_report(summary, folder)
+    return RunResult(folder, summary)

@@ -24,8 +24,10 @@ from edgekd.config.methods import (
     usual,
     without_features,
 )
+from edgekd.config.networks import ModelSettings
 from edgekd.config.pipeline import Pipeline
-from edgekd.config.stages import ModelSettings, TeacherSettings
+from edgekd.config.search import ObjectiveSettings
+from edgekd.config.stages import TeacherSettings
 from edgekd.errors import ConfigError
 from edgekd.keys import code_key
 from edgekd.stages.bench import BenchStage
@@ -39,6 +41,7 @@ from edgekd.stages.finetune import FinetuneStage
 from edgekd.stages.prune import PruneStage
 from edgekd.stages.quality import QualityStage
 from edgekd.stages.quantize import QuantizeStage
+from edgekd.stages.search import SearchStage
 from edgekd.stages.softlabels import SoftLabelsStage
 from edgekd.stages.teacher import TeacherStage
 from edgekd.stages.tune import TuneStage
@@ -46,6 +49,7 @@ from edgekd.store import digest
 
 ORDER = (
     "data",
+    "search",
     "teacher",
     "softlabels",
     "check",
@@ -139,12 +143,31 @@ def make_plan(pipeline: Pipeline, base: Path) -> list[Node]:
     }
     data = Node("data", "data", 0, DataStage(data=pipeline.data), {}, source)
     nodes = [data]
+    if pipeline.student.search is not None:
+        nodes.append(_search(pipeline, base, data))
     tuned: Node | None = None  # once, for all seeds
     for seed in pipeline.run_seeds:
         branch = _Branch(pipeline, base, seed, data, tuned)
         nodes += branch.nodes()
         tuned = branch.tuned
     return nodes
+
+
+def _search(pipeline: Pipeline, base: Path, data: Node) -> Node:
+    """The measurement of candidates, which ends the plan: each that fits has a plan of its own."""
+    from edgekd.config.load import load_device
+    from edgekd.devices.machine import describe_machine
+
+    assert pipeline.student.search is not None
+    objective = pipeline.student.objective or ObjectiveSettings()
+    devices = {limit.device for limit in objective.latency} or {"local"}
+    settings = SearchStage(
+        search=pipeline.student.search,
+        objective=objective,
+        devices={name: load_device(name, base).model_dump(mode="json") for name in sorted(devices)},
+        machine=describe_machine().model_dump(mode="json"),
+    )
+    return Node("search", "search", 0, settings, {"data": data}, {})
 
 
 class _Branch:
@@ -180,6 +203,8 @@ class _Branch:
         if self.soft_labels_wanted():
             self.soft = self.soft_labels(teacher)
             self.check(teacher, self.soft, "ensemble" if p.teachers else "teacher")
+        if p.student.search is not None:
+            return self.made
         student = self.arm(self.chain(teacher), p.distill.method)
         if p.control:
             self.arm(teacher, LabelsSettings(), CONTROL)

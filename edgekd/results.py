@@ -416,6 +416,39 @@ class AdviceFigures(Figures):
     """The same as an override: `edgekd run FILE --set SETTING`."""
 
 
+class CandidateFigures(Figures):
+    """A student that a search looked at."""
+
+    candidate: str
+    """The network and its width, such as "dscnn x 0.5"."""
+    fits: bool
+    """Whether its untrained int8 file keeps the objective; only then it is trained."""
+    reasons: list[str] = []
+    """Why it does not."""
+    bytes: int | None = None
+    """Size of the untrained file; absent where its weights alone were too large."""
+    p50_us: float | None = None
+    """Median latency of the untrained file, where the objective looks."""
+    parameters: int | None = None
+    """Trainable numbers."""
+    macs: int | None = None
+    """Multiply-accumulates of one inference."""
+    accuracy: Accuracy | None = None
+    """The headline score of the trained int8 TFLite file on the test set, in LiteRT."""
+    validation: float | None = None
+    """Of the trained student on the validation set; over several seeds, the mean."""
+    trained_bytes: int | None = None
+    """Size of the trained file."""
+    trained_p50_us: float | None = None
+    """Median latency of the trained file, measured as the untrained one was."""
+    front: bool = False
+    """No other trained candidate is as right, as small and as fast, and better in one of them."""
+    chosen: bool = False
+    """Whether it is the run's student: the best on validation."""
+    folders: list[str] = []
+    """Artefacts of its run."""
+
+
 class BudgetFigures(Figures):
     """A limit and what was reached; over several seeds, the mean."""
 
@@ -520,3 +553,5 @@ class Summary(Figures):
     """What limits the student of the first seed, the most important first."""
     over_seeds: list[SeedFigures] = []
     """Means, where the run has several seeds."""
+    search: list[CandidateFigures] = []
+    """Students that were looked at; empty without `student.search`."""

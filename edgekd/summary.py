@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edgekd.config.budget import LatencyBudget
 from edgekd.config.pipeline import Pipeline
-from edgekd.config.stages import LatencyBudget
 from edgekd.errors import BudgetMissed
 from edgekd.keys import all_versions
 from edgekd.results import (

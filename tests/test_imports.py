@@ -16,7 +16,7 @@ LAYERS = [
     {"deploy", "labels"},
     {"pipeline"},
     {"clean"},
-    {"plan", "summary", "advice", "starter", "doctor"},
+    {"plan", "summary", "advice", "starter", "doctor", "search"},
     {"schema"},
     {"stages"},
     {"propose"},

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from edgekd.config.base import Settings
+from edgekd.config.budget import BudgetSettings
 from edgekd.config.data import DataSettings, DigitsData
 from edgekd.config.methods import (
     NEED_LABELS,
@@ -23,7 +24,6 @@ from edgekd.config.quality import QualitySettings
 from edgekd.config.schedules import WeightSchedule, start_of
 from edgekd.config.stages import (
     BenchSettings,
-    BudgetSettings,
     DistillSettings,
     ExportSettings,
     FinetuneSettings,
@@ -292,6 +292,24 @@ class Pipeline(Settings):
                 "budget.accuracy_drop compares with the teacher's network, and there is none: give "
                 "budget.accuracy"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _search_can_be_measured(self) -> Pipeline:
+        if self.student.search is None:
+            return self
+        if self.quantize is None or "int8" not in self.export.precisions:
+            raise ValueError("student.search measures int8 files: add `quantize: qat` or `ptq`")
+        if "tflite" not in self.export.formats or "litert" not in self.bench.runtimes:
+            raise ValueError("student.search measures TFLite files: add tflite and litert")
+        if self.prune is not None:
+            raise ValueError("student.search looks at widths: leave `prune` out")
+        for limit in self.student.objective.latency if self.student.objective else ():
+            if limit.device not in self.bench.devices or limit.threads not in self.bench.threads:
+                raise ValueError(
+                    f"student.objective.latency on {limit.device} with {limit.threads} threads is "
+                    "not measured of trained files: add the device and the thread count to bench"
+                )
         return self
 
     @property

@@ -6,83 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    Discriminator,
     Field,
     PositiveFloat,
     PositiveInt,
-    Tag,
     field_validator,
     model_validator,
 )
 
 from edgekd.config.base import Settings
 from edgekd.config.methods import KDSettings, Method
-from edgekd.config.quantities import Bytes, Fraction, Microseconds
+from edgekd.config.networks import ModelSettings
+from edgekd.config.quantities import Fraction
+from edgekd.config.search import ObjectiveSettings, SearchSettings
 from edgekd.config.training import FinetuneTrain, QatTrain, TrainSettings
-
-ZooName = Literal[
-    "resnet8",
-    "resnet20",
-    "resnet56",
-    "mobilenet_v1",
-    "mobilenet_v2",
-    "mobilenet_v3_small",
-    "efficientnet_lite0",
-    "shufflenet_v2",
-    "vit",
-    "dscnn",
-    "kws_dscnn",
-    "mlp",
-    "tablemlp",
-    "cnn1d",
-]
-LibraryName = Annotated[str, Field(pattern=r"^(timm|torchvision|huggingface):\S+$")]
-NetworkName = Annotated[
-    Annotated[ZooName, Tag("zoo")] | Annotated[LibraryName, Tag("library")],
-    Discriminator(lambda value: "library" if ":" in str(value) else "zoo"),
-]
-
-
-class ModelSettings(Settings):
-    """A network: one of the zoo, one of another library, or your own factory."""
-
-    name: NetworkName | None = None
-    """A network of the zoo, or one of a library that is installed: `timm:NAME`,
-    `torchvision:NAME`, or `huggingface:NAME` of the Hub or `huggingface:./folder`."""
-    pretrained: bool | str = False
-    """Start from the library's weights: `true` where it publishes safetensors, or a
-    `.safetensors` file of them. The classifier starts fresh if it has other classes."""
-    width: PositiveFloat = 1.0
-    """Multiplies the number of channels of each layer (rounded to a multiple of 8, at least 8)."""
-    python: str | None = None
-    """Your own factory instead of `name`, as "module:function" or "file.py:function". It is
-    called as function(spec: edgekd.spec.InputSpec, classes: int, **arguments) and returns a
-    torch.nn.Module from (N, *spec.shape) to logits (N, classes)."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    """Further arguments of the `python` factory, or of the library's."""
-
-    @model_validator(mode="after")
-    def _one_of(self) -> ModelSettings:
-        if (self.name is None) == (self.python is None):
-            raise ValueError("give either `name` or `python`")
-        if self.python is not None and ":" not in self.python:
-            raise ValueError("`python` is written module:function")
-        if self.pretrained and ":" not in (self.name or ""):
-            raise ValueError("`pretrained` is for timm:, torchvision: and huggingface: networks")
-        if isinstance(self.pretrained, str) and not self.pretrained.endswith(".safetensors"):
-            raise ValueError(
-                "`pretrained` is true, false or a .safetensors file: edgekd unpickles none"
-            )
-        if self.width != 1 and ":" in (self.name or ""):
-            raise ValueError("`width` is for networks of the zoo")
-        return self
-
-    @property
-    def label(self) -> str:
-        """The network in a few words, for tables."""
-        if self.name is None:
-            return str(self.python)
-        return self.name if self.width == 1 else f"{self.name} x {self.width:g}"
 
 
 class Require(Settings):
@@ -213,14 +149,24 @@ class StudentSettings(Settings):
     copy_of: Literal["teacher"] | None = None
     """`teacher`: start from the teacher's network and weights instead of `model`. Nothing is
     distilled from scratch then; `prune` makes the copy smaller, and `quantize` int8."""
+    search: SearchSettings | None = None
+    """Look at several networks instead of `model`: those that keep `objective` are trained."""
+    objective: ObjectiveSettings | None = None
+    """Limits of `search`, kept before any training."""
 
     @model_validator(mode="before")
     @classmethod
     def _one_network(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("copy_of") is not None:
-            default = cls.model_fields["model"].get_default()
-            if value.get("model") not in (None, default, default.model_dump(mode="json")):
-                raise ValueError("give either `model` or `copy_of`")
+        if not isinstance(value, dict):
+            return value
+        default = cls.model_fields["model"].get_default()
+        given = value.get("model") not in (None, default, default.model_dump(mode="json"))
+        if value.get("copy_of") is not None and (given or value.get("search") is not None):
+            raise ValueError("give either `model` or `copy_of`, or `search`")
+        if value.get("search") is not None and given:
+            raise ValueError("give either `model` or `search`")
+        if value.get("objective") is not None and value.get("search") is None:
+            raise ValueError("`objective` belongs to `search`; a limit of the result is `budget`")
         return value
 
 
@@ -319,43 +265,3 @@ class BenchSettings(Settings):
     """Measuring goes on until both this many runs ..."""
     min_seconds: PositiveFloat = 3.0
     """... and this many seconds are reached, after a warm-up of a fifth of that."""
-
-
-class LatencyBudget(Settings):
-    """Longest time of one inference (batch 1) on a device."""
-
-    device: str = "local"
-    """A device of `bench.devices`."""
-    threads: PositiveInt | Literal["all"] = 1
-    """A thread count of `bench.threads`."""
-    p50: Microseconds | None = None
-    """Limit of the median, such as `2 ms`."""
-    p90: Microseconds | None = None
-    """Limit of the 90th percentile."""
-
-
-class BudgetSettings(Settings):
-    """What the final model may cost. A missed budget is told at the end, with exit code 3."""
-
-    format: Literal["tflite", "onnx"] | None = None
-    """The file that is judged; by default the TFLite file if there is one."""
-    size: Bytes | None = None
-    """Largest file, such as `40 kB`."""
-    accuracy: Fraction | None = None
-    """Least accuracy on the test set, measured in the deployed file's runtime; of other tasks, the
-    least headline score: macro F1 or R²."""
-    accuracy_drop: Fraction | None = None
-    """Most accuracy (or headline score) below the teacher on the test set, such as `1 %`
-    (absolute)."""
-    mae: PositiveFloat | None = None
-    """Largest mean absolute error of a regression on the test set, in the targets' units; of
-    several targets, the mean of theirs."""
-    latency: tuple[LatencyBudget, ...] = ()
-    """Limits of time; a single one may be given without a list."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _single_latency(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("latency"), dict):
-            return {**value, "latency": [value["latency"]]}
-        return value

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from edgekd.config.budget import BudgetSettings
 from edgekd.config.load import validate
 from edgekd.config.quantities import BYTES, FRACTION, MICROSECONDS
-from edgekd.config.stages import BudgetSettings
 from edgekd.errors import ConfigError
 
 EXAMPLE = '--budget "40 kB, 2 ms, -1 %"'

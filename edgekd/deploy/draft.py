@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from edgekd.config.budget import BudgetSettings
 from edgekd.config.load import apply_override, validate
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.quality import QualitySettings
-from edgekd.config.stages import BudgetSettings
 from edgekd.config.training import FinetuneTrain, TrainSettings
 from edgekd.deploy.budget import budget_fields
 from edgekd.deploy.timing import MOST_EPOCHS, MOST_FINETUNE, QUALITY

@@ -7,12 +7,12 @@ from typing import Literal
 
 from edgekd.deploy import timing
 from edgekd.deploy.known import Known
-from edgekd.deploy.told import candidate_line
 from edgekd.deploy.trial import epoch_seconds
 from edgekd.errors import ConfigError
 from edgekd.propose.candidates import Candidate, Family, copies, zoo_families
 from edgekd.propose.fitting import WEIGHTS_LEFT, Outcome, propose
 from edgekd.propose.measure import Measured, measure_untrained
+from edgekd.propose.told import candidate_line
 
 
 def measure(known: Known) -> tuple[list[Outcome], list[str]]:

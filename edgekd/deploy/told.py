@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edgekd.config.stages import BudgetSettings
+from edgekd.config.budget import BudgetSettings
 from edgekd.deploy import timing
 from edgekd.deploy.watch import Clock
 from edgekd.errors import BudgetMissed, StageError
@@ -15,6 +15,7 @@ from edgekd.pipeline import RunResult
 from edgekd.propose.candidates import Candidate
 from edgekd.propose.fitting import Outcome
 from edgekd.propose.measure import Measured
+from edgekd.propose.told import FILE, candidate_rows, nearest
 from edgekd.results import Summary
 from edgekd.store import write_json
 from edgekd.summary import missed_budget
@@ -22,8 +23,6 @@ from edgekd.tasks import names
 
 if TYPE_CHECKING:
     from edgekd.data.dataset import Dataset
-
-FILE = "candidates.json"
 
 
 def check_teacher(summary: Summary, data: Dataset) -> str:
@@ -54,29 +53,14 @@ def check_teacher(summary: Summary, data: Dataset) -> str:
     return shown
 
 
-def candidate_line(outcome: Outcome) -> str:
-    """Its figures and whether it fits."""
-    found = outcome.measured
-    verdict = "fits" if outcome.fits else f"out: {'; '.join(outcome.reasons)}"
-    if found is None:
-        return f"  {outcome.candidate.label:32} {verdict}"
-    return (
-        f"  {outcome.candidate.label:32} {found.bytes / 1000:8.1f} kB {found.p50 / 1000:8.3f} ms "
-        f"{found.macs / 1e6:8.2f} M MACs  {verdict}"
-    )
-
-
 def nothing_fits(
     outcomes: Sequence[Outcome], left: Sequence[str], budget: BudgetSettings, clock: Clock
 ) -> BudgetMissed:
     """The error of a budget that no candidate keeps, with the nearest figures."""
-    measured = [outcome.measured for outcome in outcomes if outcome.measured is not None]
-    if not measured:
+    where = nearest(outcomes)
+    if not where:
         reasons = "; ".join(dict.fromkeys(r for o in outcomes for r in o.reasons))
         return BudgetMissed("No candidate could be exported.", where=reasons)
-    smallest = min(measured, key=lambda m: m.bytes)
-    fastest = min(measured, key=lambda m: m.p50)
-    where = f"the smallest file is {_shown(smallest)}; the fastest {_shown(fastest)}"
     if left:
         minutes = math.ceil(1.5 * clock.bound / 60)
         return BudgetMissed(
@@ -96,11 +80,6 @@ def nothing_fits(
 def _together(budget: BudgetSettings) -> str:
     """Size and time are two limits of one file."""
     return " at once" if budget.size is not None and budget.latency else ""
-
-
-def _shown(measured: Measured) -> str:
-    size, time = measured.bytes / 1000, measured.p50 / 1000
-    return f"{measured.candidate.label} with {size:.1f} kB and {time:.3f} ms"
 
 
 def why_missed(
@@ -137,29 +116,11 @@ def record(
     winner: Measured | None,
 ) -> None:
     """Writes `candidates.json`: every figure, and why each is in or out."""
-    rows: list[dict[str, Any]] = []
-    for outcome in outcomes:
-        found = outcome.measured
-        row: dict[str, Any] = {
-            "candidate": outcome.candidate.label,
-            "family": outcome.candidate.family,
-            "size": outcome.candidate.size,
-            "fits": outcome.fits,
-            "reasons": list(outcome.reasons),
-        }
-        if found is not None:
-            row |= {
-                "bytes": found.bytes,
-                "p50_us": found.p50,
-                "parameters": found.parameters,
-                "macs": found.macs,
-            }
-        rows.append(row)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(
         folder / FILE,
         {
-            "candidates": rows,
+            "candidates": candidate_rows(outcomes),
             "not_measured": list(left),
             "trials": [
                 {"candidate": m.candidate.label, "seconds": round(seconds, 1), "score": score}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from edgekd.config.stages import ModelSettings, ZooName
+from edgekd.config.networks import ModelSettings, ZooName
 from edgekd.errors import StageError
 from edgekd.models.factory import from_factory
 from edgekd.models.python_source import python_source

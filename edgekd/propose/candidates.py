@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -94,12 +94,35 @@ def zoo_families(data: Dataset, base: Path, most: int | None = None) -> list[Fam
     return found
 
 
-def _zoo_family(name: str, data: Dataset, base: Path, most: int | None) -> Family | None:
+def chosen_families(
+    models: Sequence[str], widths: Sequence[float], data: Dataset, base: Path
+) -> list[Family]:
+    """The named networks of the zoo in the named widths.
+
+    Raises:
+        StageError: a network does not take such samples.
+    """
+    found = []
+    for name in dict.fromkeys(models):
+        build_zoo(Candidate(name, min(widths)), data, base)  # says why, where there is none
+        family = _zoo_family(name, data, base, None, tuple(sorted(set(widths))))
+        assert family is not None
+        found.append(family)
+    return found
+
+
+def _zoo_family(
+    name: str,
+    data: Dataset,
+    base: Path,
+    most: int | None,
+    widths: tuple[float, ...] = WIDTHS,
+) -> Family | None:
     from edgekd.models.count import parameters
 
     members: dict[int, tuple[Candidate, int]] = {}
     build = partial(build_zoo, data=data, base=base)
-    for width in WIDTHS:
+    for width in widths:
         candidate = Candidate(name, width)
         try:
             network = build(candidate)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from edgekd.config.stages import BudgetSettings
+from edgekd.config.budget import BudgetSettings
 from edgekd.errors import StageError
 from edgekd.propose.candidates import COPY, Candidate, Family, TooSmall
 from edgekd.propose.measure import Measured, misses
@@ -220,6 +220,29 @@ def _outcome(
     except StageError as error:
         return Outcome(candidate, None, (error.what,))
     return Outcome(candidate, measured, tuple(misses(measured, budget)))
+
+
+def survey(
+    families: Sequence[Family],
+    budget: BudgetSettings,
+    measure: Callable[[Candidate, Family], Measured],
+    told: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """What becomes of every member of every family: where all that fit are wanted, and not the
+    largest alone. Those whose weights alone are too large are not measured, unless all are.
+    """
+    possible, outcomes = _by_weights(families, budget)
+    for family in possible:
+        for place, candidate in enumerate(family.members):
+            size = family.parameters[place]
+            if place and budget.size is not None and size * WEIGHTS_LEFT > budget.size:
+                reason = f"weights of {size:,} bytes"
+                outcome = Outcome(candidate, None, (reason,), by_weights=True)
+            else:
+                outcome = _outcome(candidate, family, budget, measure)
+            outcomes.append(outcome)
+            told(outcome)
+    return rank(outcomes)
 
 
 def rank(outcomes: Sequence[Outcome]) -> list[Outcome]:

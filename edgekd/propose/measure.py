@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekd.config.stages import BenchSettings, BudgetSettings, LatencyBudget
+from edgekd.config.budget import BudgetSettings, LatencyBudget
+from edgekd.config.stages import BenchSettings
 from edgekd.propose.candidates import Candidate
 
 if TYPE_CHECKING:

@@ -149,29 +149,24 @@ def trade_off(points: list[Point], name: str, cost: str, unit: str) -> Markup:
         cost: the axis' title.
         unit: "us" or "bytes".
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     metric = points[0].accuracy.metric
     factor, sign = score_scale(metric)
     with style():
         figure = new_figure(400, 315)
         axes = figure.subplots()
-        axes.set_xscale("log")
         kinds = list(dict.fromkeys(point.kind for point in points))
         heaviest = max(point.weight for point in points)
         for point in points:
             _bubble(axes, point, MARKERS[kinds.index(point.kind) % len(MARKERS)], heaviest)
         costs = [point.cost for point in points]
-        reach = max(1.6, (max(costs) / min(costs)) ** 0.18)
-        axes.set_xlim(min(costs) / reach, max(costs) * reach)
+        log_axis(axes, costs, unit)
         lows = [factor * point.accuracy.low for point in points]
         top = max(factor * point.accuracy.high for point in points)
         top = factor if metric == "accuracy" else top
         room = max(0.01 * factor, top - min(lows)) * 0.12
         axes.set_ylim(min(lows) - room, top + room)
-        axes.xaxis.set_major_locator(LogLocator(subs=_subs(costs), numticks=12))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: units.quantity(x, unit)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{sign}"))
         axes.set_xlabel(cost)
@@ -185,6 +180,18 @@ def trade_off(points: list[Point], name: str, cost: str, unit: str) -> Markup:
         )
         score = names.title(metric)
         return to_svg(figure, name, f"{score[:1].upper() + score[1:]} against {cost}: {spoken}")
+
+
+def log_axis(axes: Axes, costs: list[float], unit: str) -> None:
+    """A logarithmic axis below, with some room around the costs, and ticks in `unit`."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    reach = max(1.6, (max(costs) / min(costs)) ** 0.18)
+    axes.set_xlim(min(costs) / reach, max(costs) * reach)
+    axes.xaxis.set_major_locator(LogLocator(subs=_subs(costs), numticks=12))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: units.quantity(x, unit)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _radius(weight: float, heaviest: float) -> float:

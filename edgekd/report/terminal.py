@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from edgekd.progress import Epoch, Progress
-from edgekd.report import figures, gains, units
+from edgekd.report import figures, front, gains, units
 from edgekd.results import ModelFigures, Summary
 from edgekd.tasks import names
 
@@ -92,6 +92,7 @@ def summary_table(summary: Summary, report: Path | None = None) -> RenderableTyp
     parts += [Text(gains.sentence(row)) for row in gains.told(summary)]
     parts += _tuned(summary)
     parts += _advice(summary)
+    parts += _students(summary)
     parts += [_verdict(budget) for budget in summary.budget]
     if both is not None:
         parts.append(Text.assemble(("model   ", "dim"), both.final.path, overflow="fold"))
@@ -108,6 +109,16 @@ def _tuned(summary: Summary) -> list[RenderableType]:
     if chosen is None:
         return []
     return [Text.assemble(("chosen  ", "dim"), f"--set '{chosen.setting}'", overflow="fold")]
+
+
+def _students(summary: Summary) -> list[RenderableType]:
+    """What a search looked at."""
+    if not summary.search:
+        return []
+    rows = [front.candidate_row(row) for row in front.in_order(summary)]
+    head = ("student", figures.metric_of(summary), "latency p50", "file", "")
+    head = (head[0], names.title(head[1]), *head[2:])
+    return [text_table([head, *((r.name, r.score, r.latency, r.size, r.verdict) for r in rows)])]
 
 
 def _advice(summary: Summary) -> list[RenderableType]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekd.config.budget import BudgetSettings
 from edgekd.config.load import validate
-from edgekd.config.stages import BudgetSettings
 from edgekd.deploy.budget import budget_fields, parse_budget
 from edgekd.errors import ConfigError
 

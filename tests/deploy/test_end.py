@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgekd.config.stages import LatencyBudget
+from edgekd.config.budget import LatencyBudget
 from edgekd.deploy.budget import parse_budget
 from edgekd.deploy.draft import Draft
 from edgekd.deploy.end import A_FILE, CAPTURE, REPORTING, SPARE, Seen, end_seconds

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.config.stages import ModelSettings, ZooName
+from edgekd.config.networks import ModelSettings, ZooName
 from edgekd.errors import StageError
 from edgekd.models.build import build, names
 from edgekd.models.count import parameters

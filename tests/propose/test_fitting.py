@@ -7,12 +7,12 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekd.config.budget import BudgetSettings, LatencyBudget
 from edgekd.config.data import DigitsData
-from edgekd.config.stages import BudgetSettings, LatencyBudget
 from edgekd.data.sources import load_source
 from edgekd.errors import StageError
 from edgekd.propose.candidates import COPY, Candidate, Family, TooSmall, zoo_families
-from edgekd.propose.fitting import best_of_families, propose
+from edgekd.propose.fitting import Outcome, best_of_families, propose, survey
 from edgekd.propose.measure import Measured, misses
 
 BUDGET = BudgetSettings(size=40_000, latency=(LatencyBudget(p50=2000.0),))
@@ -160,3 +160,15 @@ def test_the_zoo_has_families_for_pictures_and_none_is_an_mlp():
     assert "mlp" not in {found.name for found in families}
     for found in families:
         assert list(found.parameters) == sorted(set(found.parameters))
+
+
+def test_a_survey_measures_all_but_those_with_too_many_weights():
+    bench = Bench(overhead=5000, macs_per_us=10_000.0)
+    families = [family("a", [1000, 30_000, 40_000, 60_000]), family("b", [50_000, 90_000])]
+    told: list[Outcome] = []
+    outcomes = survey(families, BUDGET, bench, told.append)
+    assert [bench_of.size for bench_of in bench.asked] == [0.1, 0.2, 0.3]
+    assert [o.candidate.size for o in outcomes if o.fits] == [0.2, 0.1]
+    heavy = {(o.candidate.family, o.candidate.size) for o in outcomes if o.by_weights}
+    assert heavy == {("a", 0.4), ("b", 0.1)}
+    assert len(told) == 4
