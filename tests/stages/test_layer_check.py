@@ -1,0 +1,53 @@
+"""Layers that do not exist, or cannot be compared, are told once the data is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekd.config.data import DigitsData
+from edgekd.config.pipeline import Pipeline
+from edgekd.data.dataset import save
+from edgekd.data.sources import load_source
+from edgekd.errors import ConfigError
+from edgekd.stages.layer_check import check_layers
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    save(load_source(DigitsData(), folder), folder)
+    return folder
+
+
+def check(data: Path, method: Any, **more: Any) -> None:
+    raw = {"name": "p", "teacher": "resnet8", "student": "dscnn", "distill": {"method": method}}
+    check_layers(Pipeline.model_validate({**raw, **more}), data, data)
+
+
+def test_layers_that_fit_pass(data):
+    check(data, ["kd", {"name": "at", "layers": {"blocks": "stages"}}, "crd"])
+    check(data, "kd")
+
+
+@pytest.mark.parametrize(
+    ("method", "what", "fix"),
+    [
+        ({"name": "at", "layers": {"blocks": "stagse"}}, "teacher has no layer stagse", "stages"),
+        (["kd", {"name": "sp", "layers": "blokcs"}], "student has no layer blokcs", "blocks"),
+        ({"name": "at", "layers": {"blocks": "classifier"}}, "over positions", "other layers"),
+    ],
+)
+def test_others_are_told_with_their_field(data, method, what, fix):
+    with pytest.raises(ConfigError, match=what) as caught:
+        check(data, method)
+    assert caught.value.where == "distill.method.layers"
+    assert fix in caught.value.fix
+
+
+def test_the_method_of_finetuning_is_looked_at_too(data):
+    with pytest.raises(ConfigError) as caught:
+        check(data, "kd", finetune={"method": {"name": "fitnet", "layers": "nothing"}})
+    assert caught.value.where == "finetune.method.layers"
