@@ -65,7 +65,9 @@ def _closer_teacher(e: Evidence) -> tuple[str, str | None]:
             "for fewer epochs."
         )
         return text, "distill.method={name: dist}"
-    return "Take a teacher nearer to the student's size, or train it for fewer epochs.", None
+    text = "Put an assistant between the two, or take a teacher that was trained for fewer epochs."
+    alone = e.setting("distill.assistant") == []
+    return text, "distill.assistant=auto" if alone else None
 
 
 def _more_data(e: Evidence) -> tuple[str, str | None]:

@@ -90,7 +90,11 @@ def _plot(rows: list[TuningFigures], chosen: TuningFigures) -> Markup:
             axes.minorticks_off()
             axes.set_xlim(marks[0] / 1.3, marks[-1] * 1.3)
             axes.set_xlabel("temperature" if by_temperature else "weight")
-            axes.set_title(f"{len(here)} for {here[0].epochs} epochs")
+            each = f"{here[0].epochs} epoch{'s' if here[0].epochs > 1 else ''}"
+            axes.set_title(f"{len(here)} trials of {each}")
+            low, high = axes.get_ylim()
+            room = max(0.0, 0.02 * factor - (high - low)) / 2  # a range of 2 points at least
+            axes.set_ylim(low - room, high + room)
             axes.yaxis.set_major_locator(MaxNLocator(4))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{sign}"))
         every[0].set_ylabel(f"validation {names.title(chosen.metric)}")
