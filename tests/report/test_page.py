@@ -161,7 +161,7 @@ def test_quality_of_a_regression_has_no_calibration():
     page = Page(render(summary, example_details()))
     assert "Calibration" not in page.text
     assert "Clean R²" in page.text
-    assert len(page.of("svg")) == 4 + 2 + 2 + 3
+    assert len(page.of("svg")) == 4 + 4 + 2 + 2 + 3
 
 
 def test_names_are_escaped():
