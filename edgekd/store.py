@@ -123,8 +123,9 @@ class Store:
                 shutil.copytree(manifest.parent, work, copy_function=_link)
                 os.replace(work, final)
                 return True
-            except OSError:  # it was removed meanwhile; what is copied is made again
-                continue
+            except OSError:  # it was removed meanwhile
+                shutil.rmtree(work, ignore_errors=True)
+                work.mkdir()
         return False
 
     def finish(self, stage: str, key: str, made: Path, manifest: Mapping[str, Any]) -> Path:
