@@ -71,6 +71,7 @@ def minimal_summary():
             "bench": [],
             "budget": [],
             "quality": [],
+            "teachers": [],
             "settings": {},
         }
     )
@@ -158,6 +159,16 @@ def test_quality_of_a_regression_has_no_calibration():
         figure.calibration = None
         for score in (figure.clean, *(row.score for row in figure.shifts)):
             score.metric = "r2"
+    of_classes = (
+        "ece",
+        "ece_by_chance",
+        "confidence",
+        "temperature",
+        "entropy",
+        "outside",
+        "wrong",
+    )
+    summary.teachers[0] = summary.teachers[0].model_copy(update=dict.fromkeys(of_classes))
     page = Page(render(summary, example_details()))
     assert "Calibration" not in page.text
     assert "Clean R²" in page.text
