@@ -16,6 +16,8 @@ PACKAGE = Path(__file__).resolve().parent
 NO_EFFECT = ("edgekd.config", "edgekd.errors", "edgekd.progress", "edgekd.store", "edgekd.results")
 """Modules that cannot change a result: settings are in the key by value, the rest only says how
 results are told and kept."""
+COMPUTES = ("edgekd.config.schedules", "edgekd.config.data.augment")
+"""Settings whose methods a training asks for numbers."""
 DISTRIBUTIONS = {
     "ai_edge_litert": "ai-edge-litert",
     "litert_torch": "litert-torch",
@@ -80,7 +82,7 @@ def code_key(module: str) -> dict[str, dict[str, str]]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or name.startswith(NO_EFFECT):
+        if name in seen or (name.startswith(NO_EFFECT) and name not in COMPUTES):
             continue
         code, ours, others = source_of(name)
         seen[name] = code

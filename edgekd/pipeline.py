@@ -149,9 +149,6 @@ def _run(
     for node in nodes:
         manifest = store.finished(node.kind, node.key)
         cached = manifest is not None
-        if node.stage == "teacher" and not cached:
-            of_data = node.inputs["data"]
-            check_layers(pipeline, store.path(of_data.kind, of_data.key), base)
         if manifest is None:
             shared = node.shared and node not in again
             manifest, cached = _make(node, store, base, progress, shared=shared)
@@ -172,6 +169,8 @@ def _run(
             task = facts.get("task", "classification")
             check_task(pipeline, task)
             check_unlabelled(pipeline, task, facts.get("unlabelled", 0))
+            if pipeline.student.search is None and _will_train(nodes, store):
+                check_layers(pipeline, store.path(node.kind, node.key), base)
         if node.kind == "teacher":
             check_gate(_require(pipeline, node), validation_of(manifest), node.name)
     return _conclude(pipeline, store, stages, manifests)
@@ -350,6 +349,12 @@ def _require(pipeline: Pipeline, node: Node) -> Require:
     """The gate of a teacher: of several, its own."""
     number = node.stage.removeprefix("teacher")
     return pipeline.teachers[int(number[1:]) - 1].require if number else pipeline.teacher.require
+
+
+def _will_train(nodes: Sequence[Node], store: Store) -> bool:
+    """Whether a network is still to be trained that a method on feature maps may be for."""
+    stages = ("teacher", "tune", "distill", "finetune")
+    return any(n.stage in stages and store.finished(n.kind, n.key) is None for n in nodes)
 
 
 def _no_better(node: Node, manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:

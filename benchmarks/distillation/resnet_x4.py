@@ -38,13 +38,14 @@ class ResNetX4(nn.Module):
         super().__init__()
         self.stem = conv_bn(inputs, STEM)
         self.relu = nn.ReLU()
-        before = STEM
-        for number, outputs in enumerate(STAGES, start=1):
-            first = ResidualBlock(before, outputs, stride=1 if number == 1 else 2)
-            more = (ResidualBlock(outputs, outputs, stride=1) for _ in range(blocks - 1))
-            self.add_module(f"layer{number}", nn.Sequential(first, *more))
-            before = outputs
-        self.classifier = nn.Linear(before, classes)
+        self.layer1, self.layer2, self.layer3 = (
+            nn.Sequential(
+                ResidualBlock(before, outputs, stride=1 if before == STEM else 2),
+                *(ResidualBlock(outputs, outputs, stride=1) for _ in range(blocks - 1)),
+            )
+            for before, outputs in zip((STEM, *STAGES), STAGES, strict=False)
+        )
+        self.classifier = nn.Linear(STAGES[-1], classes)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:

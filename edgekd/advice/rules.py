@@ -26,6 +26,8 @@ BEHIND = 0.01
 HARD, FLAT = 0.1, 0.95
 """Soft targets of less entropy (as a share of the largest) are hardly more than labels; of more,
 hardly anything."""
+ON_LOGITS = ("kd", "dkd", "dist", "nkd", "mlkd", "ctkd")
+"""Methods that a chain of teachers can hand on."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def _closer_teacher(e: Evidence) -> tuple[str, str | None]:
         )
         return text, "distill.method={name: dist}"
     text = "Put an assistant between the two, or take a teacher that was trained for fewer epochs."
-    alone = e.setting("distill.assistant") == []
+    on_logits = e.setting("distill.method.name") in ON_LOGITS
+    alone = on_logits and e.setting("distill.assistant") == []
     return text, "distill.assistant=auto" if alone else None
 
 
@@ -107,8 +110,12 @@ def _no_gain(e: Evidence) -> tuple[str, str | None]:
     weight = e.setting("distill.method.ce_weight")
     if not isinstance(weight, int | float):
         return "Try another method or another teacher.", None
-    text = "Give the labels more weight, or take another teacher."
-    return text, e.method(ce_weight=min(1.0, 2 * max(0.5, weight)))
+    if weight < 1:
+        text = "Give the labels more weight, or take another teacher."
+        return text, e.method(ce_weight=1.0)
+    of_teacher = e.setting("distill.method.weight")
+    setting = e.method(weight=of_teacher / 2) if isinstance(of_teacher, int | float) else None
+    return "Give the teacher less weight, or take another one.", setting
 
 
 def _rest(e: Evidence) -> float:

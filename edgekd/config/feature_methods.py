@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgekd.config.method_base import FromFeatures
 from edgekd.config.schedules import Weight
@@ -28,7 +28,7 @@ class ATSettings(FromFeatures):
     name: Literal["at"] = "at"
     weight: Weight = 1000.0
     """Weight of the method's loss."""
-    power: PositiveFloat = 2.0
+    power: Annotated[float, Field(ge=1)] = 2.0
     """Of the activations, before the sum over the channels."""
 
 

@@ -143,8 +143,9 @@ def without_features(method: Method) -> Method:
 
 
 def temperature_of(method: Method) -> float:
-    """The temperature of the first method that has one, at the start; 1 where none has."""
-    found = (getattr(part, "temperature", None) for part in parts_of(method))
+    """The temperature of the first method on logits with one, at the start; 1 where none has."""
+    on_logits = (part for part in parts_of(method) if not isinstance(part, FromFeatures))
+    found = (getattr(part, "temperature", None) for part in on_logits)
     return next((start_of(t) for t in found if t is not None), 1.0)
 
 

@@ -8,6 +8,9 @@ from edgekd.config.methods import needs_features, parts_of
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError, StageError
 
+GOAL = 1.0
+"""Stands for the teacher's score, which is not known yet."""
+
 
 def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
     """Makes the methods for networks with fresh weights, and forgets them.
@@ -43,7 +46,7 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
             if not needs_features(part):
                 continue
             try:
-                make_objective(part, task=data.task, pair=pair)
+                make_objective(part, task=data.task, pair=pair, goal=GOAL)
             except StageError as error:
                 place = str(error.where or "").replace("method", field, 1)
                 raise ConfigError(error.what, where=place, fix=error.fix) from error

@@ -97,8 +97,11 @@ def train_network(
 def _goal(job: Job[Any]) -> float | None:
     """The teacher's score on validation, where it is an input and has one."""
     folder = job.inputs.get("teacher")
-    models = read_json(folder / MANIFEST)["models"] if folder is not None else []
-    validation = models[0]["validation"] if models else None
+    if folder is None:
+        return None
+    manifest = read_json(folder / MANIFEST)
+    found = manifest["models"] or manifest["teachers"]  # without a network there are only labels
+    validation = found[0]["validation"] if found else None
     return validation["value"] if validation else None
 
 

@@ -134,3 +134,12 @@ def test_the_late_fall_of_a_curve():
     steady = [2.0 ** (-epoch / 10) for epoch in range(60)]
     assert late_fall(steady) == pytest.approx(1 - 2 ** (-(50 - 24) / 10), abs=0.01)
     assert late_fall([1.0, 0.5, 0.2]) is None
+
+
+def test_labels_that_count_in_full_already_are_given_no_more():
+    settings = {**SETTINGS, "distill": {**SETTINGS["distill"]}}
+    settings["distill"]["method"] = {"name": "dkd", "ce_weight": 1.0, "weight": 1.0}
+    worse = {"gain": -0.02, "gain_low": -0.03, "gain_high": -0.01}
+    (row,) = told(settings=settings, **worse)
+    assert row.limit == "control"
+    assert row.setting is not None and "weight: 0.5" in row.setting

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from scipy.special import softmax
 from torch import nn
 
+from edgekd.config.feature_methods import CRDSettings
 from edgekd.config.methods import (
     ATSettings,
     DISTSettings,
@@ -178,6 +179,10 @@ def test_later_stages_keep_the_end():
     plain: Method = KDSettings()
     assert after_training(plain) == plain
     assert temperature_of(method) == 8
+
+
+def test_a_contrast_of_feature_maps_is_no_temperature_of_soft_targets():
+    assert temperature_of((CRDSettings(), KDSettings(temperature=4))) == 4
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from edgekd.config.data import DigitsData
 from edgekd.config.pipeline import Pipeline
 from edgekd.data.dataset import save
 from edgekd.data.sources import load_source
-from edgekd.errors import ConfigError
+from edgekd.errors import ConfigError, StageError
+from edgekd.pipeline import run
 from edgekd.stages.layer_check import check_layers
 
 
@@ -51,3 +52,37 @@ def test_the_method_of_finetuning_is_looked_at_too(data):
     with pytest.raises(ConfigError) as caught:
         check(data, "kd", finetune={"method": {"name": "fitnet", "layers": "nothing"}})
     assert caught.value.where == "finetune.method.layers"
+
+
+def test_a_weight_by_the_gap_waits_for_no_teacher(data):
+    check(data, {"name": "rkd", "weight": {"from": 1, "by": "gap"}})
+
+
+def test_a_finished_teacher_does_not_hide_a_wrong_layer(tmp_path: Path) -> None:
+    few = {"epochs": 1, "batch_size": 256}
+    raw: dict[str, Any] = {
+        "name": "late",
+        "teacher": {"model": {"name": "resnet8", "width": 0.5}, "train": few},
+        "distill": {"train": few},
+    }
+    run(raw, until="teacher", runs=tmp_path)
+    raw["finetune"] = {"method": {"name": "fitnet", "layers": "nothing"}}
+    with pytest.raises(ConfigError, match="no layer nothing"):
+        run(raw, runs=tmp_path)
+    assert not list((tmp_path / "late").glob("distill-*"))
+
+
+def test_a_search_checks_its_candidates_and_not_the_default_student(tmp_path: Path) -> None:
+    raw = {
+        "name": "searched",
+        "teacher": {"model": "resnet8", "train": {"epochs": 1}, "require": {"accuracy": 0.99}},
+        "student": {
+            "search": {"models": ["resnet8"], "widths": [0.25]},
+            "objective": {"size": "40 kB"},
+        },
+        "distill": {"method": {"name": "at", "layers": "stages"}},
+        "quantize": "ptq",
+        "bench": "quick",
+    }
+    with pytest.raises(StageError, match="requires"):  # the teacher's gate, after the check
+        run(raw, runs=tmp_path)
