@@ -47,6 +47,10 @@ class StageError(EdgekdError):
     """A stage could not do its work."""
 
 
+class DivergedError(StageError):
+    """A training whose loss is not finite."""
+
+
 class BudgetMissed(EdgekdError):
     """Everything ran, and the result misses a budget of the pipeline file."""
 

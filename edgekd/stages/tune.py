@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from edgekd.config.data import Augment
 from edgekd.config.methods import Method, parts_of
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
+from edgekd.errors import DivergedError
 from edgekd.progress import SILENT
 from edgekd.results import TuningFigures
 from edgekd.stages.base import CHECKPOINT, Job, Made
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 TRIALS = "trials"
 """Folder of the trials inside `Job.out` while they are made."""
+DIVERGED = (-math.inf, math.inf)
+"""Score and loss of a trial whose loss became infinite."""
 
 
 class TuneStage(Settings):
@@ -45,7 +49,7 @@ def run(job: Job[TuneStage]) -> Made:
     """Writes what was chosen. Trials that were finished before a kill are not made again.
 
     Raises:
-        StageError: the loss is not finite.
+        DivergedError: no trial's loss is finite.
     """
     from edgekd.data.dataset import load
     from edgekd.distill.tuning import candidates, rounds, search
@@ -55,21 +59,27 @@ def run(job: Job[TuneStage]) -> Made:
     method, epochs = job.settings.method, job.settings.train.epochs
     grid = candidates(method)
     total = sum(r.settings for r in rounds(len(grid), epochs))
-    done = 0
+    done, diverged = 0, None
 
     def train(candidate: Candidate, number: int, length: int) -> tuple[float, float]:
-        nonlocal done
+        nonlocal done, diverged
         folder = job.out / TRIALS / f"{number}-{grid.index(candidate)}"
-        history = _trial(job, data, candidate, number, length, folder)
         done += 1
         job.progress.step(done, total, "trials")
-        return _judged(history)
+        try:
+            return _judged(_trial(job, data, candidate, number, length, folder))
+        except DivergedError as error:  # a corner of the grid, which loses against all others
+            diverged = error
+            return DIVERGED
 
     best, trials = search(grid, epochs, train)
+    finite = [trial for trial in trials if (trial.score, trial.loss) != DIVERGED]
+    if diverged is not None and trials[-1].round not in {trial.round for trial in finite}:
+        raise diverged
     chosen = {"temperature": best.temperature, "weight": best.weight}
     write_json(job.out / TUNED, {name: v for name, v in chosen.items() if v is not None})
     shutil.rmtree(job.out / TRIALS, ignore_errors=True)
-    last = max(trial.round for trial in trials)
+    last = trials[-1].round
     setting = as_setting(best.of(method))
     figures = [
         TuningFigures(
@@ -85,12 +95,14 @@ def run(job: Job[TuneStage]) -> Made:
             chosen=trial.round == last and trial.candidate == best,
             setting=setting,
         )
-        for trial in trials
+        for trial in finite
     ]
     text = ", ".join(f"{name} {value:g}" for name, value in chosen.items() if value is not None)
     spent = sum(trial.epochs for trial in trials) / epochs
-    return Made(note=f"{text}, by {len(trials)} trials as long as {spent:.1f} trainings",
-                tuning=figures)  # fmt: skip
+    note = f"{text}, by {len(trials)} trials as long as {spent:.1f} trainings"
+    if len(finite) < len(trials):
+        note += f"; {len(trials) - len(finite)} of them diverged"
+    return Made(note=note, tuning=figures)
 
 
 def _trial(

@@ -18,7 +18,7 @@ from edgekd import inputs
 from edgekd.config.data import Augment
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
-from edgekd.errors import StageError
+from edgekd.errors import DivergedError
 from edgekd.progress import SILENT, Epoch, Progress
 from edgekd.spec import HEADLINE, Inputs, Task
 from edgekd.store import digest
@@ -195,7 +195,7 @@ class _Training:
             loss, named = self._step(batch, objective, epoch)
             value = float(loss.detach())
             if not np.isfinite(value):
-                raise StageError(
+                raise DivergedError(
                     f"The loss became {value}.",
                     where=f"epoch {epoch + 1}, step {step + 1} of {self.steps_per_epoch}",
                     fix=f"lower learning_rate (now {self.settings.learning_rate:g}), set clip_norm"
