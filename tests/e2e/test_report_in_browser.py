@@ -72,6 +72,6 @@ def test_page_fits_a_phone(tmp_path: Path):
     )
     title = html.unescape(shown.stdout.partition("<title>")[2].partition("</title>")[0])
     facts = dict(part.partition("=")[::2] for part in title.split(" "))
-    assert facts["sections"] == "10", title
+    assert facts["sections"] == "11", title
     assert int(facts["width"]) <= 390, title
     assert facts["wide"] == "", title
