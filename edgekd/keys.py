@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).resolve().parent
 NO_EFFECT = ("edgekd.config", "edgekd.errors", "edgekd.progress", "edgekd.store", "edgekd.results")
 """Modules that cannot change a result: settings are in the key by value, the rest only says how
 results are told and kept."""
-COMPUTES = ("edgekd.config.schedules", "edgekd.config.data.augment")
-"""Settings whose methods a training asks for numbers."""
+COMPUTES = ("edgekd.config.schedules",)
+"""Settings that a training asks for numbers, epoch by epoch."""
 DISTRIBUTIONS = {
     "ai_edge_litert": "ai-edge-litert",
     "litert_torch": "litert-torch",
