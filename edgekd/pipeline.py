@@ -7,7 +7,7 @@ import importlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from edgekd import search
 from edgekd.advice.advise import advise
 from edgekd.config.load import load_pipeline, validate
+from edgekd.config.methods import needs_features
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.stages import Require
 from edgekd.errors import ConfigError, StageError
@@ -24,8 +25,9 @@ from edgekd.progress import SILENT, Progress
 from edgekd.results import ModelFigures, StageFigures, Summary, TeacherFigures
 from edgekd.stages.assistant import choose
 from edgekd.stages.base import Job, Made
-from edgekd.stages.check import no_better, validation_of
+from edgekd.stages.check import no_better
 from edgekd.stages.layer_check import check_layers
+from edgekd.stages.networks import validation_of
 from edgekd.stages.report import REPORT, write_report
 from edgekd.stages.task_check import check_task, check_unlabelled
 from edgekd.stages.teacher import check_gate
@@ -169,7 +171,7 @@ def _run(
             task = facts.get("task", "classification")
             check_task(pipeline, task)
             check_unlabelled(pipeline, task, facts.get("unlabelled", 0))
-            if pipeline.student.search is None and _will_train(nodes, store):
+            if _layers_named(pipeline) and _will_train(nodes, store):
                 check_layers(pipeline, store.path(node.kind, node.key), base)
         if node.kind == "teacher":
             check_gate(_require(pipeline, node), validation_of(manifest), node.name)
@@ -307,6 +309,8 @@ def _make(
 
 
 def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
+    names = (field.name for field in fields(made))
+    figures = {name: getattr(made, name) for name in names if name not in ("note", "warnings")}
     return {
         "stage": node.stage,
         "node": node.name,
@@ -318,14 +322,7 @@ def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "note": made.note,
         "warnings": made.warnings,
-        "models": [figures.model_dump(mode="json") for figures in made.models],
-        "parity": [figures.model_dump(mode="json") for figures in made.parity],
-        "bench": [figures.model_dump(mode="json") for figures in made.bench],
-        "quality": [figures.model_dump(mode="json") for figures in made.quality],
-        "teachers": [figures.model_dump(mode="json") for figures in made.teachers],
-        "retention": [figures.model_dump(mode="json") for figures in made.retention],
-        "gain": [figures.model_dump(mode="json") for figures in made.gain],
-        "tuning": [figures.model_dump(mode="json") for figures in made.tuning],
+        **{name: [one.model_dump(mode="json") for one in found] for name, found in figures.items()},
     }
 
 
@@ -349,6 +346,11 @@ def _require(pipeline: Pipeline, node: Node) -> Require:
     """The gate of a teacher: of several, its own."""
     number = node.stage.removeprefix("teacher")
     return pipeline.teachers[int(number[1:]) - 1].require if number else pipeline.teacher.require
+
+
+def _layers_named(pipeline: Pipeline) -> bool:
+    """Whether methods look at the layers of a student that no search has yet to find."""
+    return pipeline.student.search is None and any(map(needs_features, pipeline.methods))
 
 
 def _will_train(nodes: Sequence[Node], store: Store) -> bool:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import Row, finish, interval, number, options, started
+from benchmarks.spine.arms import limited
 from benchmarks.spine.cifar import as_dataset
 from edgekd.config.data import Augment
 from edgekd.config.methods import KDSettings, LabelsSettings
@@ -57,6 +58,8 @@ def main() -> None:
         chosen.rounds, chosen.train_samples = 1, 256
     start = started()
     data = limited(load(as_dataset(chosen.data, chosen.work)), chosen.train_samples)
+    few = Split(data.validation.x[:VALIDATION], data.validation.y[:VALIDATION])
+    data = replace(data, validation=few)  # which is not counted
     figures = measured(data, chosen)
     finish(
         "An epoch of distillation",
@@ -127,16 +130,6 @@ def epoch(arm: str, data: Dataset, teacher: nn.Module, answers: Answers) -> floa
 def ratio(left: list[float], right: list[float]) -> dict[str, Any]:
     """Of the seconds, round by round."""
     return interval([a / b for a, b in zip(left, right, strict=True)])
-
-
-def limited(data: Dataset, samples: int) -> Dataset:
-    """So many training samples and few for validation, which is not counted."""
-    kept = np.sort(np.random.default_rng(0).permutation(len(data.train))[:samples])
-    return replace(
-        data,
-        train=Split(data.train.x[kept], data.train.y[kept]),
-        validation=Split(data.validation.x[:VALIDATION], data.validation.y[:VALIDATION]),
-    )
 
 
 def rows(f: dict[str, Any]) -> list[Row]:

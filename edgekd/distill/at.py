@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.config.feature_methods import ATSettings
-from edgekd.distill.features import FeaturePart
+from edgekd.distill.features import PairPart
 from edgekd.distill.part import Step
 from edgekd.distill.regressor import pooled
 
@@ -38,7 +38,7 @@ def at_loss(student: Tensor, teacher: Tensor, power: float = 2.0) -> Tensor:
     return (ours - theirs).square().mean()
 
 
-class AT(FeaturePart):
+class AT(PairPart):
     """Attention transfer at each pair of layers."""
 
     settings: ATSettings

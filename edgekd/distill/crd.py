@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.config.feature_methods import CRDSettings
-from edgekd.distill.features import FeaturePart, embedding
+from edgekd.distill.features import PairPart, embedding
 from edgekd.distill.part import Step
 from edgekd.distill.vectors import unit
 
@@ -43,7 +43,7 @@ def contrastive_loss(
     return F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)
 
 
-class CRD(FeaturePart):
+class CRD(PairPart):
     """Embeddings of both, linear from the maps averaged over positions, as alike as possible."""
 
     settings: CRDSettings

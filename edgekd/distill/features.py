@@ -90,9 +90,9 @@ def map_shapes(role: str, pair: Pair) -> dict[str, Shape]:
 
 
 class FeaturePart(Part):
-    """A method that compares pairs of layers; its loss is the sum over them.
+    """A method that compares layers of the student with layers of the teacher.
 
-    A subclass makes in `prepare` what a pair needs and compares it in `compare`.
+    A subclass makes in `prepare` what a pair needs.
 
     Args:
         settings: of the method.
@@ -126,22 +126,15 @@ class FeaturePart(Part):
             StageError: the maps of a pair cannot be compared.
         """
 
-    @abstractmethod
-    def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
-        """The loss of a pair's maps, (B, C, H, W), (B, C, L) or (B, D)."""
-
-    def forward(self, step: Step) -> Tensor:
-        """The sum over the pairs."""
-        losses = [
-            self.compare(
-                number,
+    def maps(self, step: Step) -> list[tuple[Tensor, Tensor]]:
+        """Each pair's maps of the batch, (B, C, H, W), (B, C, L) or (B, D)."""
+        return [
+            (
                 channels_first(step.student[student], self.of_images),
                 channels_first(step.teacher[teacher], self.of_images),
-                step,
             )
-            for number, (student, teacher) in enumerate(self.pairs)
+            for student, teacher in self.pairs
         ]
-        return torch.stack(losses).sum()
 
     def unlike(self, number: int, why: str) -> StageError:
         """The error about a pair whose maps cannot be compared."""
@@ -155,6 +148,22 @@ class FeaturePart(Part):
 
     def _shape(self, map_: Tensor) -> Shape:
         return tuple(channels_first(map_, self.of_images).shape[1:])
+
+
+class PairPart(FeaturePart):
+    """A method that compares each pair by itself; its loss is the sum over them."""
+
+    @abstractmethod
+    def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
+        """The loss of a pair's maps, (B, C, H, W), (B, C, L) or (B, D)."""
+
+    def forward(self, step: Step) -> Tensor:
+        """The sum over the pairs."""
+        losses = [
+            self.compare(number, student, teacher, step)
+            for number, (student, teacher) in enumerate(self.maps(step))
+        ]
+        return torch.stack(losses).sum()
 
 
 def shows_images(spec: Inputs) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distill.features import FeaturePart
+from edgekd.distill.features import PairPart
 from edgekd.distill.part import Step
 from edgekd.distill.regressor import Regressor
 
@@ -26,7 +26,7 @@ def hint_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return F.mse_loss(student, teacher)
 
 
-class FitNet(FeaturePart):
+class FitNet(PairPart):
     """Hints at each pair of layers, through a regressor each, all along the training."""
 
     def prepare(self) -> None:

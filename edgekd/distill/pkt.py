@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edgekd.distill.features import FeaturePart, embedding
+from edgekd.distill.features import PairPart, embedding
 from edgekd.distill.part import Step
 
 EPSILON = 1e-7
@@ -35,7 +35,7 @@ def _alike(x: Tensor) -> Tensor:
     return alike / alike.sum(1, keepdim=True)
 
 
-class PKT(FeaturePart):
+class PKT(PairPart):
     """Which samples of a batch are alike, as probabilities; maps are averaged over positions."""
 
     def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.config.feature_methods import ReviewKDSettings
-from edgekd.distill.features import FeaturePart, channels_first
+from edgekd.distill.features import FeaturePart
 from edgekd.distill.part import Step
 from edgekd.distill.regressor import CONVOLUTIONS, pooled
 
@@ -107,17 +107,11 @@ class ReviewKD(FeaturePart):
         """The sum over the pairs, from the deepest on."""
         losses, passed = [], None
         for fusion, (student, teacher) in zip(
-            reversed(self.fusions), reversed(self.pairs), strict=True
+            reversed(self.fusions), reversed(self.maps(step)), strict=True
         ):
-            ours = channels_first(step.student[student], self.of_images)
-            map_, passed = fusion(ours, passed)
-            theirs = channels_first(step.teacher[teacher], self.of_images)
-            losses.append(pyramid_loss(map_, theirs))
+            map_, passed = fusion(student, passed)
+            losses.append(pyramid_loss(map_, teacher))
         return torch.stack(losses).sum()
-
-    def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
-        """Not of a pair alone: see `forward`."""
-        raise NotImplementedError
 
 
 make = ReviewKD

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekd.config.feature_methods import RKDSettings
-from edgekd.distill.features import FeaturePart, embedding
+from edgekd.distill.features import PairPart, embedding
 from edgekd.distill.part import Step
 from edgekd.distill.vectors import unit
 
@@ -70,7 +70,7 @@ def _check(student: Tensor, teacher: Tensor) -> None:
         raise ValueError(f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)}")
 
 
-class RKD(FeaturePart):
+class RKD(PairPart):
     """Distances and angles between the samples of a batch; maps are averaged over positions."""
 
     settings: RKDSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekd.distill.features import FeaturePart
+from edgekd.distill.features import PairPart
 from edgekd.distill.part import Step
 
 
@@ -26,7 +26,7 @@ def sp_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return (theirs - ours).square().sum() / len(student) ** 2
 
 
-class SP(FeaturePart):
+class SP(PairPart):
     """Which samples of a batch are alike, at each pair of layers."""
 
     def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:

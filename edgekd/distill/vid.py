@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distill.features import FeaturePart
+from edgekd.distill.features import PairPart
 from edgekd.distill.part import Step
 from edgekd.distill.regressor import CONVOLUTIONS, pooled
 
@@ -59,7 +59,7 @@ class Expectation(nn.Module):
         return F.softplus(self.scale) + LEAST_VARIANCE
 
 
-class VID(FeaturePart):
+class VID(PairPart):
     """The teacher's maps as likely as possible, given the student's; the larger map is averaged
     down to the smaller one's positions."""
 

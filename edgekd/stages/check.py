@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.config.base import Settings
-from edgekd.results import Accuracy, ModelFigures, TeacherFigures
+from edgekd.results import Accuracy, TeacherFigures
 from edgekd.stages.base import Job, Made
-from edgekd.stages.networks import VALIDATION_LOGITS
+from edgekd.stages.networks import VALIDATION_LOGITS, validation_of
 from edgekd.store import MANIFEST, read_json
 
 if TYPE_CHECKING:
@@ -73,15 +73,6 @@ def run(job: Job[CheckStage]) -> Made:
 def _validation(folder: Path) -> Accuracy | None:
     """The score that the teacher's own stage found."""
     return validation_of(read_json(folder / MANIFEST))
-
-
-def validation_of(manifest: Mapping[str, Any]) -> Accuracy | None:
-    """The validation score of a finished teacher; None of soft labels that have no such answers."""
-    models = [ModelFigures.model_validate(raw) for raw in manifest["models"]]
-    if models:
-        return models[0].validation
-    teachers = [TeacherFigures.model_validate(raw) for raw in manifest["teachers"]]
-    return teachers[0].validation if teachers else None
 
 
 def _chunks(answers: Answers, y: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:

@@ -11,8 +11,7 @@ from edgekd.errors import StageError
 from edgekd.results import Accuracy, TeacherFigures
 from edgekd.spec import Task
 from edgekd.stages.base import Job, Made
-from edgekd.stages.check import validation_of
-from edgekd.stages.networks import TEST_LOGITS, VALIDATION_LOGITS
+from edgekd.stages.networks import TEST_LOGITS, VALIDATION_LOGITS, validation_of
 from edgekd.stages.teachers import TRAIN_LOGITS
 from edgekd.store import MANIFEST, read_json
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from edgekd.config.data import Augment
 from edgekd.config.methods import Method, needs_features, needs_logits, temperature_of
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
-from edgekd.results import ModelFigures
+from edgekd.results import Accuracy, ModelFigures, TeacherFigures
 from edgekd.stages.base import CHECKPOINT, Job
 from edgekd.store import MANIFEST, read_json
 
@@ -97,12 +97,17 @@ def train_network(
 def _goal(job: Job[Any]) -> float | None:
     """The teacher's score on validation, where it is an input and has one."""
     folder = job.inputs.get("teacher")
-    if folder is None:
-        return None
-    manifest = read_json(folder / MANIFEST)
-    found = manifest["models"] or manifest["teachers"]  # without a network there are only labels
-    validation = found[0]["validation"] if found else None
-    return validation["value"] if validation else None
+    found = validation_of(read_json(folder / MANIFEST)) if folder is not None else None
+    return found.value if found is not None else None
+
+
+def validation_of(manifest: Mapping[str, Any]) -> Accuracy | None:
+    """The validation score of a finished teacher; None of soft labels that have no such answers."""
+    models = [ModelFigures.model_validate(raw) for raw in manifest["models"]]
+    if models:
+        return models[0].validation
+    teachers = [TeacherFigures.model_validate(raw) for raw in manifest["teachers"]]
+    return teachers[0].validation if teachers else None
 
 
 def _pair(job: Job[Any], model: nn.Module, data: Dataset, settings: TrainSettings) -> Pair:
