@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from three_bands import samples
 
 import edgekd
 from edgekd.config.pipeline import Pipeline
@@ -26,10 +27,7 @@ TRAIN = {"epochs": 2, "batch_size": 32, "precision": "float32"}
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("chains")
-    y = np.arange(120) % 3
-    x = np.random.default_rng(0).normal(0, 0.4, (120, 8, 8)).astype(np.float32)
-    for label in range(3):
-        x[y == label, label * 2 : label * 2 + 3] += 1
+    x, y = samples(120)
     np.savez(root / "mine.npz", x=x, y=y)
     return root
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from three_bands import samples
 from torch import nn
 
 import edgekd
@@ -29,10 +30,7 @@ TEACHER = {"model": "resnet8", "train": {"epochs": 3, "batch_size": 32, "precisi
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data of three classes, and a run that trained a teacher on it."""
     root = tmp_path_factory.mktemp("given")
-    y = np.arange(150) % 3
-    x = np.random.default_rng(0).normal(0, 0.4, (150, 8, 8)).astype(np.float32)
-    for label in range(3):
-        x[y == label, label * 2 : label * 2 + 3] += 1
+    x, y = samples(150)
     np.savez(root / "mine.npz", x=x, y=np.array(["ant", "bee", "cat"])[y])
     run(root, {"teacher": TEACHER}, "teacher", "first")
     return root

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from three_bands import samples
 from typer.testing import CliRunner
 
 import edgekd
@@ -27,10 +28,7 @@ TRAIN = {"epochs": 3, "batch_size": 32, "precision": "float32"}
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data of three classes, a pipeline over it, and its soft labels in a file."""
     root = tmp_path_factory.mktemp("labels")
-    y = np.arange(150) % 3
-    x = np.random.default_rng(0).normal(0, 0.4, (150, 8, 8)).astype(np.float32)
-    for label in range(3):
-        x[y == label, label * 2 : label * 2 + 3] += 1
+    x, y = samples(150)
     np.savez(root / "mine.npz", x=x, y=np.array(["ant", "bee", "cat"])[y])
     (root / "p.yaml").write_text(json.dumps(pipeline(root)))
     command = ["labels", str(root / "p.yaml"), "--out", str(root / "soft.npz")]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import softmax
+from three_bands import samples
 from tiny_models import Tiny
 
 import edgekd
@@ -25,10 +26,7 @@ NET = {"model": {"name": "mlp", "width": 0.5}, "train": TRAIN}
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("several")
-    y = np.arange(150) % 3
-    x = np.random.default_rng(0).normal(0, 0.4, (150, 8, 8)).astype(np.float32)
-    for label in range(3):
-        x[y == label, label * 2 : label * 2 + 3] += 1
+    x, y = samples(150)
     np.savez(root / "mine.npz", x=x, y=y)
     Tiny(shape=(1, 8, 8), classes=3).write(root, "onnx", "float32", text=None)
     p = np.where(np.arange(3) == y[:, None], 0.8, 0.1)

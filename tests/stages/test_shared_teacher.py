@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from three_bands import samples
 
 import edgekd
 from edgekd.pipeline import SUMMARY, read_summary
@@ -48,10 +49,7 @@ def make(spec, classes, log, pause=0.0):
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    y = np.arange(90) % 3
-    x = np.random.default_rng(0).normal(0, 0.4, (90, 8, 8)).astype(np.float32)
-    for label in range(3):
-        x[y == label, label * 2 : label * 2 + 3] += 1
+    x, y = samples(90)
     np.savez(tmp_path / "mine.npz", x=x, y=y)
     (tmp_path / "counting.py").write_text(TEACHER)
     return tmp_path

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from three_bands import samples
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment, NpzData
@@ -62,11 +63,7 @@ def finish(made: Made, folder: Path) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Made]]:
     """Every stage after the other, each by its own function."""
     root = tmp_path_factory.mktemp("stages")
-    rng = np.random.default_rng(0)
-    y = np.arange(300) % 3
-    x = rng.normal(0, 0.4, (300, 8, 8)).astype(np.float32)
-    for label in range(3):
-        x[y == label, label * 2 : label * 2 + 3] += 1
+    x, y = samples(300)
     np.savez(root / "mine.npz", x=x, y=y)
     done: dict[str, tuple[Path, Made]] = {}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from three_bands import samples
 from torch.nn import functional as F
 
 import edgekd
@@ -22,14 +23,6 @@ from edgekd.errors import ConfigError, DataError
 from edgekd.train.batches import Batch
 
 TRAIN = {"epochs": 2, "batch_size": 32, "precision": "float32"}
-
-
-def samples(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    y = np.arange(n) % 3
-    x = np.random.default_rng(seed).normal(0, 0.4, (n, 8, 8)).astype(np.float32)
-    for label in range(3):
-        x[y == label, label * 2 : label * 2 + 3] += 1
-    return x, y
 
 
 @pytest.fixture(scope="module")
