@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from scipy.io import wavfile
+from recordings import write_recordings
 
 import edgekd
 
@@ -42,14 +39,7 @@ def test_input_pipeline(data: Path, run_benchmark: Run) -> None:
 
 def test_spoken_digits(tmp_path: Path, run_benchmark: Run) -> None:
     recordings = tmp_path / "fsdd.zip"
-    rng = np.random.default_rng(0)
-    with zipfile.ZipFile(recordings, "w") as archive:
-        for i in range(200):
-            content = io.BytesIO()
-            pitch = np.sin(np.arange(4000) * (0.1 + 0.15 * (i % 4)))
-            wave = 8000 * pitch + rng.normal(0, 300, 4000)
-            wavfile.write(content, 8000, wave.astype(np.int16))
-            archive.writestr(f"{i % 4}_{'xyz'[i % 3]}_{i // 4}.wav", content.getvalue())
+    write_recordings(recordings, 200, 4, "xyz")
     arguments = ("--data", recordings, "--quick", "--work", tmp_path)
     figures = run_benchmark("data_and_models.spoken_digits", *arguments)["figures"]
     assert figures["test_samples"] == 20

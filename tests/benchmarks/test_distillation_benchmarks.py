@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from scipy.io import wavfile
+from recordings import write_recordings
 
 from benchmarks.data_and_models import published_resnet56
 from benchmarks.distillation import methods, resnet_x4
@@ -76,15 +74,7 @@ def test_cost(data: Path, tmp_path: Path, run_benchmark: Run) -> None:
 @pytest.mark.slow
 def test_methods(tmp_path: Path, run_benchmark: Run) -> None:
     recordings = tmp_path / "fsdd.zip"
-    rng = np.random.default_rng(0)
-    with zipfile.ZipFile(recordings, "w") as archive:
-        for i in range(120):
-            content = io.BytesIO()
-            pitch = np.sin(np.arange(4000) * (0.1 + 0.15 * (i % 2)))
-            wave = 8000 * pitch + rng.normal(0, 300, 4000)
-            wavfile.write(content, 8000, wave.astype(np.int16))
-            speaker = ("theo", "x", "y")[i % 3]
-            archive.writestr(f"{i % 2}_{speaker}_{i // 2}.wav", content.getvalue())
+    write_recordings(recordings, 120, 2, ("theo", "x", "y"))
     arguments = ("--data", recordings, "--quick", "--work", tmp_path, "--methods", "KD", "DIST")
     name = "methods-spoken-digits"
     figures = run_benchmark("distillation.methods", *arguments, result=name)["figures"]
