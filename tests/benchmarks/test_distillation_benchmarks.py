@@ -12,7 +12,8 @@ import yaml
 from recordings import write_recordings
 
 from benchmarks.data_and_models import published_resnet56
-from benchmarks.distillation import methods, resnet_x4
+from benchmarks.distillation import default, methods, resnet_x4
+from benchmarks.distillation.arms import shared
 from edgekd.config.load import load_pipeline
 from edgekd.models.count import parameters
 from edgekd.spec import InputSpec
@@ -50,7 +51,7 @@ def test_a_share_keeps_each_class_and_the_test_samples(tmp_path: Path) -> None:
     y = np.repeat(["a", "b"], [60, 40])
     x = rng.integers(0, 256, (100, 4, 4, 3), np.uint8)
     np.savez(tmp_path / "all.npz", x_train=x, y_train=y, x_test=x[:7], y_test=y[:7])
-    with np.load(methods.shared(tmp_path / "all.npz", 0.2)) as found:
+    with np.load(shared(tmp_path / "all.npz", 0.2)) as found:
         assert sorted(found["y_train"]) == ["a"] * 12 + ["b"] * 8
         assert np.array_equal(found["x_test"], x[:7])
         kept = {picture.tobytes() for picture in found["x_train"]}
@@ -61,6 +62,18 @@ def test_a_verdict_is_what_the_interval_shows() -> None:
     assert methods.verdict({"low": 0.001, "high": 0.02}) == "helps"
     assert methods.verdict({"low": -0.03, "high": -0.01}) == "harms"
     assert methods.verdict({"low": -0.01, "high": 0.01}) == "no difference shown"
+
+
+@pytest.mark.parametrize("name", ["spoken-digits", "cifar10"])
+def test_trials_are_multiples_of_what_the_pipeline_file_has(name: str) -> None:
+    pipeline, _ = load_pipeline(FOLDER / f"{name}.yaml")
+    train = pipeline.distill.train
+    assert default.TRIALS[0] == (1.0, 1.0, 0.0)
+    assert default.settings(name, default.TRIALS[0]) == [
+        f"distill.train.learning_rate={train.learning_rate:g}",
+        f"distill.train.weight_decay={train.weight_decay:g}",
+        f"distill.train.label_smoothing={train.label_smoothing:g}",
+    ]
 
 
 @pytest.mark.slow
@@ -83,3 +96,17 @@ def test_methods(tmp_path: Path, run_benchmark: Run) -> None:
     tests = [figures[method]["test"]["values"][0] for method in ("KD", "labels")]
     assert gain == pytest.approx(tests[0] - tests[1])
     assert (tmp_path / f"{name}.svg").read_text().count("<svg") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["default", "auto", "several_teachers"])
+def test_comparisons(module: str, tmp_path: Path, run_benchmark: Run) -> None:
+    recordings = tmp_path / "fsdd.zip"
+    write_recordings(recordings, 120, 2, ("theo", "x", "y"))
+    name = f"{module.replace('_', '-')}-spoken-digits"
+    arguments = ("--data", recordings, "--quick", "--work", tmp_path)
+    result = run_benchmark(f"distillation.{module}", *arguments, result=name)
+    assert result["quick"] and len(result["rows"]) >= 6
+    assert all(row["ok"] is None for row in result["rows"])
+    tests = {"default": "distilled", "auto": "auto", "several_teachers": "single"}
+    assert 0 <= result["figures"][tests[module]]["mean"] <= 1
