@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgekd.deploy import timing
 from edgekd.deploy.known import Known
-from edgekd.deploy.trial import LEAST_STEPS
+from edgekd.deploy.trial import LEAST_STEPS, epoch_seconds
 from edgekd.propose.candidates import COPY
 from edgekd.propose.measure import Measured
 from edgekd.spec import HEADLINE
@@ -26,8 +26,10 @@ def choose(known: Known, fitting: Sequence[Measured]) -> tuple[Measured, list[Tr
     seconds = min(timing.TRIALS * known.clock.bound, (known.clock.left - end) / 3)
     count = 1
     if seconds > 0:
-        steps = [known.step(m.candidate) for m in fitting[: timing.MOST_ENTRANTS]]
-        count = timing.entrants(len(fitting), seconds, LEAST_STEPS * max(steps))
+        slowest = max(known.step(m.candidate) for m in fitting[: timing.MOST_ENTRANTS])
+        epoch = epoch_seconds(slowest, known.batch_size, known.data)
+        if timing.worth_trials(known.clock.left - end - seconds, epoch):
+            count = timing.entrants(len(fitting), seconds, LEAST_STEPS * slowest)
     if count < 2:
         known.progress.message("no trials, for want of time")
         learnt = [m for m in fitting if m.candidate.family == COPY]

@@ -11,7 +11,7 @@ from edgekd.propose.candidates import COPY, Candidate
 
 T = TypeVar("T")
 
-MEASURING, TRIALS, SOFT_LABELS = 0.2, 0.15, 0.2
+MEASURING, TRIALS, SOFT_LABELS = 0.2, 0.15, 0.12
 """Shares of the whole time: measuring candidates, trials, the teacher's soft labels."""
 QUALITY = 0.05
 """Share that calibration and robustness of the files may take, up to their default."""
@@ -25,7 +25,8 @@ MOST_EPOCHS, MOST_FINETUNE, MOST_QAT = 60, 40, 10
 """Epochs beyond which more time is left unused: from scratch, of a pruned copy, through the
 quantizer."""
 FEW_EPOCHS = 10
-"""Where fewer fit, the end is made shorter: only the file that the budget judges."""
+"""Where fewer fit, there are no trials, and the end is made shorter: only the file that the budget
+judges."""
 LEAST_QAT = 2
 """Fewer epochs through the quantizer are not worth it: the network is only calibrated then."""
 MOST_ENTRANTS = 4
@@ -101,6 +102,17 @@ def plan_epochs(left: float, costs: Costs, most: int, most_qat: int = MOST_QAT) 
 def least_minutes(spent: float, epoch: float, end: float) -> int:
     """The shortest bound, in whole minutes, that holds what was spent, an epoch and the end."""
     return math.ceil((spent + (epoch + end) / (1 - MARGIN)) / 60)
+
+
+def worth_trials(left: float, epoch: float) -> bool:
+    """Whether the training can pay for trials: where it is left with few epochs, each of them
+    brings more than the choice between candidates, and a trial of a part of one says nothing.
+
+    Args:
+        left: seconds for the training after the trials.
+        epoch: seconds of an epoch of the slowest candidate.
+    """
+    return left * (1 - MARGIN) >= FEW_EPOCHS * epoch
 
 
 def entrants(candidates: int, seconds: float, least: float) -> int:

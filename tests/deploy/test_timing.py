@@ -20,6 +20,7 @@ from edgekd.deploy.timing import (
     halving,
     least_minutes,
     plan_epochs,
+    worth_trials,
 )
 from edgekd.deploy.watch import Clock, OutOfTime, Watched
 from edgekd.progress import Epoch, Progress
@@ -80,6 +81,12 @@ def test_caps_bound_the_work_beside_the_time():
 def test_as_many_try_as_the_time_holds(candidates, time, least, expected):
     # 4 candidates make 4 + 2 trainings, 3 make 3 + 2, 2 make 2
     assert entrants(candidates, time, least) == expected
+
+
+def test_trials_are_not_paid_for_with_the_last_epochs():
+    # 1000 s leave 900 s of plan: ten epochs of 90 s, and no more
+    assert worth_trials(1000, 90)
+    assert not worth_trials(1000, 91)
 
 
 def test_halving_gives_equal_times_and_keeps_the_better_half():
