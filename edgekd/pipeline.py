@@ -350,7 +350,7 @@ def _require(pipeline: Pipeline, node: Node) -> Require:
 
 def _layers_named(pipeline: Pipeline) -> bool:
     """Whether methods look at the layers of a student that no search has yet to find."""
-    return pipeline.student.search is None and any(map(needs_features, pipeline.methods))
+    return pipeline.student.search is None and any(map(needs_features, pipeline.methods.values()))
 
 
 def _will_train(nodes: Sequence[Node], store: Store) -> bool:

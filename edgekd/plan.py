@@ -262,8 +262,10 @@ class _Branch:
             prune = PruneStage(prune=p.prune, method=method, augment=augment)
             student = self.refine(f"{prefix}prune", prune, student, teacher, method)
         if p.quantize is not None:
-            quantize = QuantizeStage(quantize=p.quantize, method=method, augment=augment)
-            through = without_features(method)
+            own = method if prefix else p.quantize.method or method
+            kept = p.quantize.model_copy(update={"method": None})
+            quantize = QuantizeStage(quantize=kept, method=own, augment=augment)
+            through = without_features(own)
             student = self.refine(f"{prefix}quantize", quantize, student, teacher, through)
         return student
 
@@ -314,7 +316,7 @@ class _Branch:
         return self.add(f"teacher{number}", settings, {}, again=again, **outside)
 
     def soft_labels_wanted(self) -> bool:
-        return any(needs_logits(method) for method in self.pipeline.methods)
+        return any(needs_logits(method) for method in self.pipeline.methods.values())
 
     def learns_from(self, teacher: Node, method: Method) -> dict[str, Node]:
         """What a training with the method needs of the teacher: its answers, itself, or both."""
@@ -342,7 +344,8 @@ class _Branch:
 
     def check_settings(self, of: str) -> CheckStage:
         """The check, at the temperature of the method that learns from the teacher."""
-        methods = [m for ms in self.pipeline.methods for m in parts_of(ms) if needs_logits(m)]
+        named = self.pipeline.methods.values()
+        methods = [m for ms in named for m in parts_of(ms) if needs_logits(m)]
         method = methods[0] if methods else KDSettings()
         return CheckStage(
             of=of,

@@ -49,3 +49,23 @@ def test_an_onnx_teacher_has_no_feature_maps():
 def test_mixed_samples_are_refused_by_any_part_that_tells_the_target_apart():
     with pytest.raises(ValidationError, match=r"distill\.method dkd"):
         plan(["at", "dkd"], data={"source": "digits", "augment": {"mixup": 0.2}})
+
+
+def test_quantization_may_have_a_method_of_its_own():
+    plain = plan("kd", quantize="qat")["quantize"]
+    same = plan("kd", quantize={"method": "kd"})["quantize"]
+    assert same.key == plain.key
+    labels = plan("kd", quantize={"method": "labels"})["quantize"]
+    assert labels.settings.method.name == "labels"  # type: ignore[attr-defined]
+    assert "softlabels" not in labels.inputs
+    asks = plan("labels", quantize={"method": "kd"})
+    assert "softlabels" in asks["quantize"].inputs and "softlabels" not in asks["distill"].inputs
+
+
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [("at", "named layers"), ({"name": "kd", "temperature": "auto"}, r"quantize\.method: auto")],
+)
+def test_quantization_takes_no_method_on_maps_and_searches_none(method: Any, says: str):
+    with pytest.raises(ValidationError, match=says):
+        plan("kd", quantize={"method": method})

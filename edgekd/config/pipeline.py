@@ -48,6 +48,7 @@ SHORT_FORMS: dict[str, str] = {
     "finetune": "method",
     "finetune.method": "name",
     "quantize": "mode",
+    "quantize.method": "name",
 }
 """A text in place of these mappings stands for this field: `teacher: resnet20`."""
 
@@ -192,7 +193,7 @@ class Pipeline(Settings):
     def _top_classes_are_for_kd(self) -> Pipeline:
         if self.softlabels.top is None:
             return self
-        parts = [part for method in self.methods for part in parts_of(method)]
+        parts = [part for method in self.methods.values() for part in parts_of(method)]
         for part in parts:
             plain = isinstance(part, KDSettings) and not part.standardize
             if needs_logits(part) and not plain:
@@ -210,27 +211,36 @@ class Pipeline(Settings):
 
     @model_validator(mode="after")
     def _auto_is_of_the_first_training(self) -> Pipeline:
-        own = self.finetune.method if self.finetune is not None else None
-        if own is not None and is_auto(own):
-            raise ValueError("finetune.method: auto is for `distill`")
+        for field, method in self.later_methods.items():
+            if is_auto(method):
+                raise ValueError(f"{field}: auto is for `distill`")
         if is_auto(self.distill.method) and self.student.copy_of is not None:
             raise ValueError("distill.method: auto is for a student that is trained from scratch")
         return self
 
     @model_validator(mode="after")
     def _gap_is_of_the_first_training(self) -> Pipeline:
-        own = self.finetune.method if self.finetune is not None else None
-        for part in parts_of(own) if own is not None else ():
-            weight = getattr(part, "weight", None)
-            if isinstance(weight, WeightSchedule) and weight.by == "gap":
-                raise ValueError("finetune.method: weight by gap is for `distill`")
+        for field, method in self.later_methods.items():
+            for part in parts_of(method):
+                weight = getattr(part, "weight", None)
+                if isinstance(weight, WeightSchedule) and weight.by == "gap":
+                    raise ValueError(f"{field}: weight by gap is for `distill`")
         return self
 
     @property
-    def methods(self) -> list[Method]:
-        """Those that the pipeline names: of `distill`, and of `finetune` where it has its own."""
-        finetune = self.finetune.method if self.finetune is not None else None
-        return [self.distill.method, *([finetune] if finetune is not None else [])]
+    def later_methods(self) -> dict[str, Method]:
+        """Those of the stages after `distill` that have their own, by field."""
+        stages = {"finetune": self.finetune, "quantize": self.quantize}
+        return {
+            f"{name}.method": stage.method
+            for name, stage in stages.items()
+            if stage is not None and stage.method is not None
+        }
+
+    @property
+    def methods(self) -> dict[str, Method]:
+        """Those that the pipeline names, by field."""
+        return {"distill.method": self.distill.method, **self.later_methods}
 
     @property
     def between(self) -> tuple[ModelSettings, ...]:
@@ -248,8 +258,7 @@ class Pipeline(Settings):
             raise ValueError(f"{field}: with student.copy_of, nothing is distilled from scratch")
         if not needs_logits(self.distill.method):
             raise ValueError(f"{field}: a chain hands answers on: take a method on logits, as kd")
-        finetune = self.finetune.method if self.finetune is not None else None
-        if needs_features(self.distill.method) or needs_features(finetune or ()):
+        if any(needs_features(method) for method in self.methods.values()):
             raise ValueError(
                 f"{field}: layers are named for one pair of networks, and a chain has several: "
                 "take methods on logits"
@@ -319,21 +328,21 @@ class Pipeline(Settings):
 
     @model_validator(mode="after")
     def _method_fits_mixing(self) -> Pipeline:
-        finetune = self.finetune.method if self.finetune is not None else None
-        for field, method in (("distill", self.distill.method), ("finetune", finetune)):
-            for part in parts_of(method or ()):
+        for field, method in self.methods.items():
+            for part in parts_of(method):
                 if not self.data.augment.mixes or not isinstance(part, NEED_LABELS):
                     continue
                 raise ValueError(
-                    f"{field}.method {part.name} tells the target from the other classes, and "
+                    f"{field} {part.name} tells the target from the other classes, and "
                     "samples mixed by mixup or cutmix have two: take kd or dist"
                 )
         return self
 
     @model_validator(mode="after")
     def _method_fits_teacher(self) -> Pipeline:
-        wants = any(needs_features(method) for method in self.methods)
-        asks = [part for method in self.methods for part in parts_of(method) if needs_logits(part)]
+        wants = any(needs_features(method) for method in self.methods.values())
+        parts = [part for method in self.methods.values() for part in parts_of(method)]
+        asks = [part for part in parts if needs_logits(part)]
         if self.teacher.features_only and (asks or not wants):
             told = asks[0].name if asks else "labels"
             raise ValueError(

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from edgekd.config.base import Settings
-from edgekd.config.methods import KDSettings, Method
+from edgekd.config.methods import KDSettings, Method, needs_features
 from edgekd.config.networks import ModelSettings
 from edgekd.config.quantities import Fraction
 from edgekd.config.search import ObjectiveSettings, SearchSettings
@@ -227,10 +227,22 @@ class QuantizeSettings(Settings):
 
     mode: Literal["qat", "ptq"] = "qat"
     """`qat` trains through fake quantizers, distilling; `ptq` only calibrates, in seconds."""
+    method: Method | None = None
+    """The loss of `qat`, on logits or labels; `null` keeps the method of `distill`."""
     calibration_samples: PositiveInt = 512
     """Training samples that `ptq` observes, and that `qat` starts its ranges from."""
     train: QatTrain = QatTrain()
     """How `qat` trains."""
+
+    @field_validator("method")
+    @classmethod
+    def _looks_at_answers(cls, value: Method | None) -> Method | None:
+        if value is not None and needs_features(value):
+            raise ValueError(
+                "a quantization-aware network is a graph without named layers: take a method on "
+                "logits, or labels"
+            )
+        return value
 
 
 class ExportSettings(Settings):

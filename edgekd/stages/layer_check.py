@@ -22,9 +22,7 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
     Raises:
         ConfigError: a layer does not exist, or the maps of a pair cannot be compared.
     """
-    finetune = pipeline.finetune.method if pipeline.finetune is not None else None
-    methods = {"distill.method": pipeline.distill.method, "finetune.method": finetune or ()}
-    asked = {field: method for field, method in methods.items() if needs_features(method)}
+    asked = {field: m for field, m in pipeline.methods.items() if needs_features(m)}
     if not asked:
         return
     import torch

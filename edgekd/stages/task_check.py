@@ -90,11 +90,9 @@ def check_unlabelled(pipeline: Pipeline, task: Task, unlabelled: int) -> None:
 
 
 def _methods(pipeline: Pipeline) -> Iterator[tuple[str, OneMethod]]:
-    for part in parts_of(pipeline.distill.method):
-        yield "distill.method", part
-    if pipeline.finetune is not None and pipeline.finetune.method is not None:
-        for part in parts_of(pipeline.finetune.method):
-            yield "finetune.method", part
+    for field, method in pipeline.methods.items():
+        for part in parts_of(method):
+            yield field, part
 
 
 def _trainings(pipeline: Pipeline) -> Iterator[tuple[str, TrainSettings]]:
