@@ -349,13 +349,15 @@ def _require(pipeline: Pipeline, node: Node) -> Require:
 
 
 def _layers_named(pipeline: Pipeline) -> bool:
-    """Whether methods look at the layers of a student that no search has yet to find."""
-    return pipeline.student.search is None and any(map(needs_features, pipeline.methods.values()))
+    """Whether the file names layers of a student that no search has yet to find."""
+    kept = pipeline.quantize is not None and bool(pipeline.quantize.keep_float)
+    asked = any(map(needs_features, pipeline.methods.values()))
+    return pipeline.student.search is None and (kept or asked)
 
 
 def _will_train(nodes: Sequence[Node], store: Store) -> bool:
-    """Whether a network is still to be trained that a method on feature maps may be for."""
-    stages = ("teacher", "tune", "distill", "finetune")
+    """Whether a network is still to be trained whose layers the file may name."""
+    stages = ("teacher", "tune", "distill", "finetune", "quantize")
     return any(n.stage in stages and store.finished(n.kind, n.key) is None for n in nodes)
 
 

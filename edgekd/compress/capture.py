@@ -59,7 +59,7 @@ def restore_batch_norm_settings(
         _, _, _, mean, var = norm.args[:5]
         momentum, eps = settings[str(mean.target)]  # type: ignore[union-attr]
         norm.args = (*norm.args[:6], momentum, eps, *norm.args[8:])
-        for user in var.users:  # type: ignore[union-attr]
+        for user in list(var.users):  # type: ignore[union-attr]
             if user.target is torch.ops.aten.add.Tensor:
                 user.update_arg(1, eps)
     graph_module.recompile()

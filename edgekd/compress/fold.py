@@ -7,6 +7,7 @@ eps = 1e-5; walking the graph takes milliseconds.
 from __future__ import annotations
 
 import torch
+import torchao.quantization.pt2e.quantize_pt2e  # noqa: F401  (registers quantized_decomposed)
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
@@ -52,18 +53,21 @@ def fold_qat(graph_module: GraphModule) -> None:
             continue
         conv = divided.args[0]
         assert isinstance(conv, Node)
-        fake_quantize = conv.args[1]
-        assert isinstance(fake_quantize, Node) and isinstance(fake_quantize.args[0], Node)
-        scaled = fake_quantize.args[0]
+        given = conv.args[1]  # a fake quantizer, but for a layer that stays float
+        assert isinstance(given, Node) and isinstance(given.args[0], Node)
+        scaled = given if given.target is aten.mul.Tensor else given.args[0]
+        assert isinstance(scaled, Node)
         weight = tensor_of(graph_module, scaled.args[0])
         assert weight is not None
         folded, bias = _folded(graph_module, norm, weight, conv_bias)
-        with graph_module.graph.inserting_before(fake_quantize):
+        with graph_module.graph.inserting_before(given):
             new_weight = _parameter(graph_module, f"{conv.name}_weight", folded, scaled)
         with graph_module.graph.inserting_before(conv):
             new_bias = _parameter(graph_module, f"{conv.name}_bias", bias, norm)
-        fake_quantize.args = (new_weight,)
-        conv.args = (conv.args[0], fake_quantize, new_bias, *conv.args[3:])
+        if given is not scaled:
+            given.args = (new_weight,)
+        quantized = new_weight if given is scaled else given
+        conv.args = (conv.args[0], quantized, new_bias, *conv.args[3:])
         norm.replace_all_uses_with(conv)
         graph_module.graph.erase_node(norm)
     graph_module.graph.eliminate_dead_code()

@@ -12,7 +12,8 @@ from torch.fx import GraphModule
 from torchao.quantization.pt2e import FakeQuantize, FixedQParamsObserver
 
 from edgekd.compress.fold import batch_norms
-from edgekd.compress.quantizer import CurrentRangePerChannelObserver, Mode
+from edgekd.compress.quantizer import CurrentRangePerChannelObserver
+from edgekd.compress.recipe import Mode, Recipe
 from edgekd.errors import StageError
 from edgekd.inputs import named
 
@@ -38,24 +39,25 @@ class Prepared(nn.Module):
 
     Args:
         graph_module: what torchao prepared.
-        mode: `qat` or `ptq`.
+        recipe: how.
         example: inputs of the network; only shapes and types matter.
         folded: batch norms that are already part of a linear layer, by name.
     """
 
     def __init__(
-        self, graph_module: GraphModule, mode: Mode, example: Any, folded: dict[str, str]
+        self, graph_module: GraphModule, recipe: Recipe, example: Any, folded: dict[str, str]
     ) -> None:
         super().__init__()
         self.graph_module = graph_module
-        self.mode: Mode = mode
+        self.recipe = recipe
+        self.mode: Mode = recipe.mode
         self.like = {
             name: (tuple(part.shape[1:]), part.dtype) for name, part in named(example).items()
         }
         self.folded = folded
         self.observers_frozen = False
         self.batch_norm_frozen = False
-        self.train(mode == "qat")
+        self.train(self.mode == "qat")
 
     def forward(self, *x: Tensor) -> Tensor:
         """Inputs (N, *shape) to logits (N, C)."""

@@ -14,7 +14,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ from edgekd.compress.capture import (
 )
 from edgekd.compress.fold import fold_linear, fold_qat, round_biases
 from edgekd.compress.prepared import Prepared, zeros_like
-from edgekd.compress.quantizer import EdgeQuantizer, Mode
+from edgekd.compress.quantizer import EdgeQuantizer
+from edgekd.compress.recipe import Recipe
 from edgekd.errors import StageError
 from edgekd.inputs import call
 from edgekd.store import read_json, write_atomic, write_json
@@ -48,38 +50,48 @@ TYPES = {"float32": torch.float32, "int32": torch.int32}
 """Of a network's inputs."""
 
 
-def prepare_qat(model: nn.Module, example: Any) -> Prepared:
+def prepare_qat(model: nn.Module, example: Any, *, keep_float: Sequence[str] = ()) -> Prepared:
     """Puts fake quantizers into a copy of `model` for training through them.
 
     Args:
         model: float network, (N, *shape) to (N, C); not changed.
         example: inputs (at least 2, *shape), or several by name; only shapes, types and the device
             matter.
+        keep_float: layers that stay float, with `*` for anything; see `Recipe`.
 
     Raises:
-        StageError: torch.export cannot capture the network.
+        StageError: torch.export cannot capture the network, or a layer to keep does not exist.
     """
+    recipe = Recipe("qat", tuple(keep_float))
+    return _prepare_qat(model, example, recipe)
+
+
+def _prepare_qat(model: nn.Module, example: Any, recipe: Recipe) -> Prepared:
     graph_module = exported(model, example, training=True)
     folded = fold_linear(graph_module)
     settle_batch_norms(graph_module)
     settings = batch_norm_settings(graph_module)
     with _quiet():
-        prepared = prepare_qat_pt2e(graph_module, EdgeQuantizer("qat"))
+        prepared = prepare_qat_pt2e(graph_module, EdgeQuantizer(recipe))
     restore_batch_norm_settings(prepared, settings)
     _free_train_eval(prepared)
-    return Prepared(prepared, "qat", example, folded)
+    return Prepared(prepared, recipe, example, folded)
 
 
-def prepare_ptq(model: nn.Module, example: Any) -> Prepared:
+def prepare_ptq(model: nn.Module, example: Any, *, keep_float: Sequence[str] = ()) -> Prepared:
     """Puts fake quantizers into a copy of `model`, to be calibrated without training.
 
     Args and raises: see `prepare_qat`.
     """
+    return _prepare_ptq(model, example, Recipe("ptq", tuple(keep_float)))
+
+
+def _prepare_ptq(model: nn.Module, example: Any, recipe: Recipe) -> Prepared:
     graph_module = exported(model, example, training=False)
     with _quiet():
-        prepared = prepare_pt2e(graph_module, EdgeQuantizer("ptq"))
+        prepared = prepare_pt2e(graph_module, EdgeQuantizer(recipe))
     _free_train_eval(prepared)
-    return Prepared(prepared, "ptq", example, {})
+    return Prepared(prepared, recipe, example, {})
 
 
 def calibrate(prepared: Prepared, batches: Iterable[Any]) -> None:
@@ -194,7 +206,7 @@ def save(prepared: Prepared, folder: Path) -> None:
     state = {k: v.detach().clone().contiguous() for k, v in work.state_dict().items()}
     write_atomic(folder / WEIGHTS, to_safetensors(state))
     recipe = {
-        "mode": prepared.mode,
+        **asdict(prepared.recipe),
         "inputs": [
             {"name": name, "shape": shape, "type": str(dtype).removeprefix("torch.")}
             for name, (shape, dtype) in prepared.like.items()
@@ -216,14 +228,15 @@ def load(model: nn.Module, folder: Path) -> Prepared:
     Raises:
         StageError: a file is missing, or `model` is another network.
     """
-    recipe: dict[str, Any] = read_json(folder / RECIPE)
-    mode: Mode = recipe["mode"]
+    saved: dict[str, Any] = read_json(folder / RECIPE)
+    recipe = Recipe(saved["mode"], tuple(saved["keep_float"]))
     device = next(model.parameters()).device
-    like = {part["name"]: (tuple(part["shape"]), TYPES[part["type"]]) for part in recipe["inputs"]}
+    like = {part["name"]: (tuple(part["shape"]), TYPES[part["type"]]) for part in saved["inputs"]}
     example = zeros_like(like, device)
-    prepared = {"qat": prepare_qat, "ptq": prepare_ptq}[mode](model, example)
-    prepared.observers_frozen = recipe["observers_frozen"]
-    prepared.batch_norm_frozen = recipe["batch_norm_frozen"]
+    prepare = {"qat": _prepare_qat, "ptq": _prepare_ptq}[recipe.mode]
+    prepared = prepare(model, example, recipe)
+    prepared.observers_frozen = saved["observers_frozen"]
+    prepared.batch_norm_frozen = saved["batch_norm_frozen"]
     try:
         prepared.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, RuntimeError) as error:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
@@ -22,10 +21,11 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
-from edgekd.compress import operators
+from edgekd.compress.keep_float import layers_named, owners
 from edgekd.compress.operators import BATCH_NORM, CLAMPS, RULES, Rule
+from edgekd.compress.recipe import Mode, Recipe
+from edgekd.compress.rewrites import is_float, rewrite
 
-Mode = Literal["qat", "ptq"]
 ANNOTATION = "quantization_annotation"
 
 
@@ -88,67 +88,67 @@ class EdgeQuantizer(Quantizer):
     """Annotates what `operators.RULES` names; everything else stays float.
 
     Args:
-        mode: `qat` for `prepare_qat_pt2e`, `ptq` for `prepare_pt2e`.
+        recipe: its mode `qat` is for `prepare_qat_pt2e`, `ptq` for `prepare_pt2e`.
     """
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
+        self.recipe = recipe
         self.weight = weight_spec()
-        self.activation = activation_spec(mode)
+        self.activation = activation_spec(recipe.mode)
+        self.kept: frozenset[str] = frozenset()
 
     def transform_for_annotation(self, model: GraphModule) -> GraphModule:
-        """Makes the graph functional, without dropout, its scalar operands tensors."""
-        for node in list(model.graph.nodes):
-            if node.op != "call_function":
-                continue
-            if node.target is torch.ops.aten.add_.Tensor and not node.users:
-                # A batch norm counting its batches: only needed for momentum None.
-                model.graph.erase_node(node)
-            elif node.target in operators.DROPOUTS or _keeps_all(node):
-                # Its scaling in training would tear the shared ranges apart.
-                node.replace_all_uses_with(node.args[0])
-                model.graph.erase_node(node)
-            elif node.target in operators.FUNCTIONAL:
-                node.target = operators.FUNCTIONAL[node.target]
-        _unfold_hard_functions(model)
-        _scalars_to_tensors(model)
-        model.graph.lint()
-        model.recompile()
+        """See `rewrites`; a layer to keep in float that does not exist is a StageError."""
+        self.kept = layers_named(model, self.recipe.keep_float)
+        rewrite(model)
         return model
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """Writes the annotation of every known operator into `node.meta`."""
+        stay_float: set[Node] = set()
         for node in model.graph.nodes:
             rule = RULES.get(node.target)
-            if rule is None or ANNOTATION in node.meta or not _is_float(node):
+            if rule is None or ANNOTATION in node.meta or not is_float(node):
                 continue
-            if rule.kind == "shared":
+            chain = _fused(node, rule)
+            if node in stay_float or any(self.kept & set(owners(part)) for part in chain):
+                stay_float.update(chain)
+            elif rule.kind == "shared":
                 self._annotate_shared(node)
             else:
-                self._annotate_computing(node, rule)
+                self._annotate_computing(chain, rule)
+        self._annotate_ends(model)
         return model
 
     def validate(self, model: GraphModule) -> None:
         """Nothing to refuse: what is not annotated stays float, in both runtimes."""
 
-    def _annotate_computing(self, node: Node, rule: Rule) -> None:
+    def _annotate_computing(self, chain: list[Node], rule: Rule) -> None:
+        node, last = chain[0], chain[-1]
         inputs: dict[Node, QuantizationSpecBase | None] = {
-            source: self._of_input(source) for source in node.all_input_nodes if _is_float(source)
+            source: self._of_input(source) for source in node.all_input_nodes if is_float(source)
         }
-        last = node
         if rule.kind == "weighted":
             # torchao's conv and batch-norm rewriting reads this map by position: input, weight.
             source, weight = node.args[:2]
             assert isinstance(source, Node) and isinstance(weight, Node)
             inputs = {source: self._of_input(source), weight: self.weight}
-            last = _follow(last, {BATCH_NORM})
-        if rule.fuses:
-            last = _follow(last, CLAMPS)
         output = UNIT_INTERVAL if rule.kind == "fixed" else self.activation
-        for inner in _between(node, last):
+        for inner in chain:
             inner.meta[ANNOTATION] = QuantizationAnnotation(_annotated=True)
         node.meta[ANNOTATION].input_qspec_map = inputs
         last.meta[ANNOTATION].output_qspec = output
+
+    def _annotate_ends(self, model: GraphModule) -> None:
+        """Makes input and output int8 where the operator there stays float."""
+        for node in model.graph.nodes:
+            first = node.op == "placeholder" and any(ANNOTATION not in u.meta for u in node.users)
+            last = any(user.op == "output" for user in node.users)
+            if (first or last) and ANNOTATION not in node.meta and is_float(node):
+                node.meta[ANNOTATION] = QuantizationAnnotation(
+                    output_qspec=self.activation, _annotated=True
+                )
 
     def _of_input(self, source: Node) -> QuantizationSpecBase:
         """The scale of an input: its producer's if that is fixed, else one that is observed.
@@ -161,7 +161,7 @@ class EdgeQuantizer(Quantizer):
         return SharedQuantizationSpec(source) if fixed else self.activation
 
     def _annotate_shared(self, node: Node) -> None:
-        sources = [source for source in node.all_input_nodes if _is_float(source)]
+        sources = [source for source in node.all_input_nodes if is_float(source)]
         first = sources[0]
         shared = SharedQuantizationSpec((first, node))
         inputs: dict[Node, QuantizationSpecBase | None] = dict.fromkeys(sources, shared)
@@ -171,72 +171,12 @@ class EdgeQuantizer(Quantizer):
         )
 
 
-def _is_float(node: Node) -> bool:
-    value = node.meta.get("val")
-    return isinstance(value, torch.Tensor) and value.is_floating_point()
-
-
-def _keeps_all(node: Node) -> bool:
-    """Whether `node` is one of the whole-axis slices that export makes of `x[:, :, ::2]`."""
-    if node.target is not torch.ops.aten.slice.Tensor or len(node.args) < 4:
-        return False
-    start, end, step = node.args[2], node.args[3], node.args[4:]
-    return (start, end) == (0, sys.maxsize) and step in ((), (1,))
-
-
-def _follow(node: Node, targets: frozenset[Any] | set[Any]) -> Node:
-    """The only user of `node` if it is one of `targets`, else `node` itself."""
-    users = list(node.users)
-    if len(users) == 1 and users[0].target in targets and users[0].args[0] is node:
-        return users[0]
-    return node
-
-
-def _between(first: Node, last: Node) -> list[Node]:
-    """The chain of only users from `first` to `last`, both included."""
-    chain = [first]
-    while chain[-1] is not last:
-        chain.append(next(iter(chain[-1].users)))
+def _fused(node: Node, rule: Rule) -> list[Node]:
+    """An operator with the batch norm and the clamp after it that are part of it."""
+    chain = [node]
+    followers: list[frozenset[Any]] = [frozenset({BATCH_NORM})] if rule.kind == "weighted" else []
+    for targets in (*followers, CLAMPS) if rule.fuses else followers:
+        users = list(chain[-1].users)
+        if len(users) == 1 and users[0].target in targets and users[0].args[0] is chain[-1]:
+            chain.append(users[0])
     return chain
-
-
-def _unfold_hard_functions(model: GraphModule) -> None:
-    """Writes hard-sigmoid as relu6(x + 3) / 6, and hard-swish as x times that.
-
-    ONNX Runtime has neither in int8; LiteRT has hard-swish, but not in XNNPACK, and its own kernel
-    is a step off at one value in a hundred, which a deep network multiplies.
-    """
-    aten = torch.ops.aten
-    for node in list(model.graph.nodes):
-        if node.target not in (aten.hardsigmoid.default, aten.hardswish.default):
-            continue
-        x = node.args[0]
-        with model.graph.inserting_before(node):
-            moved = model.graph.call_function(aten.add.Tensor, (x, 3.0))
-            clamped = model.graph.call_function(aten.hardtanh.default, (moved, 0.0, 6.0))
-            last = model.graph.call_function(aten.mul.Tensor, (clamped, 1 / 6))
-            new = [moved, clamped, last]
-            if node.target is aten.hardswish.default:
-                last = model.graph.call_function(aten.mul.Tensor, (x, last))
-                new.append(last)
-        for part in new:
-            part.meta = dict(node.meta)
-        node.replace_all_uses_with(last)
-        model.graph.erase_node(node)
-
-
-def _scalars_to_tensors(model: GraphModule) -> None:
-    """Makes `x + 3` an addition of two tensors: only tensors can be int8."""
-    aten = torch.ops.aten
-    for node in list(model.graph.nodes):
-        if node.target not in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor):
-            continue
-        if not _is_float(node) or not isinstance(node.args[1], int | float):
-            continue
-        name = f"_scalar_of_{node.name}"
-        constant = torch.tensor(float(node.args[1]), device=node.meta["val"].device)
-        model.register_buffer(name, constant)
-        with model.graph.inserting_before(node):
-            operand = model.graph.get_attr(name)
-        operand.meta["val"] = node.meta["val"].fake_mode.from_tensor(constant, static_shapes=True)
-        node.args = (node.args[0], operand, *node.args[2:])

@@ -231,6 +231,9 @@ class QuantizeSettings(Settings):
     """The loss of `qat`, on logits or labels; `null` keeps the method of `distill`."""
     calibration_samples: PositiveInt = 512
     """Training samples that `ptq` observes, and that `qat` starts its ranges from."""
+    keep_float: tuple[str, ...] = ()
+    """Layers that stay float: names of modules, each with all that is in it, or of operators in the
+    exported graph; `*` stands for anything."""
     train: QatTrain = QatTrain()
     """How `qat` trains."""
 

@@ -1,19 +1,27 @@
-"""Whether the layers that methods on feature maps name exist, before anything is trained."""
+"""Whether layers that the pipeline file names exist, before anything is trained."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgekd.config.methods import needs_features, parts_of
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError, StageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgekd.data.dataset import Dataset
 
 GOAL = 1.0
 """Stands for the teacher's score, which is not known yet."""
 
 
 def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
-    """Makes the methods for networks with fresh weights, and forgets them.
+    """Makes the methods on feature maps for networks with fresh weights, and forgets them; looks
+    for the layers that stay float in a fresh student.
 
     Args:
         data_folder: of the finished data.
@@ -23,21 +31,43 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
         ConfigError: a layer does not exist, or the maps of a pair cannot be compared.
     """
     asked = {field: m for field, m in pipeline.methods.items() if needs_features(m)}
-    if not asked:
+    kept = pipeline.quantize.keep_float if pipeline.quantize is not None else ()
+    if not asked and not kept:
         return
     import torch
 
     from edgekd.data.dataset import load
-    from edgekd.distill.losses import make_objective
-    from edgekd.distill.part import Pair
     from edgekd.models.build import build
 
     data = load(data_folder)
     with torch.random.fork_rng(devices=[]):
-        student, teacher = (
+        models = [pipeline.student_model, *([pipeline.teacher.model] if asked else [])]
+        networks = [
             build(model.model_copy(update={"pretrained": False}), data.spec, data.classes, base)
-            for model in (pipeline.student_model, pipeline.teacher.model)
-        )
+            for model in models
+        ]
+    if kept:
+        _check_kept(networks[0], kept, data)
+    if asked:
+        _check_methods(asked, networks, data)
+
+
+def _check_kept(student: nn.Module, kept: Sequence[str], data: Dataset) -> None:
+    from edgekd import inputs
+    from edgekd.compress.keep_float import check
+
+    few = inputs.tensors(data.spec.normalise(inputs.take(data.train.x, slice(2))))
+    try:
+        check(student, few, kept)
+    except StageError as error:
+        raise ConfigError(error.what, where=f"quantize.{error.where}", fix=error.fix) from error
+
+
+def _check_methods(asked: dict[str, Any], networks: Sequence[nn.Module], data: Dataset) -> None:
+    from edgekd.distill.losses import make_objective
+    from edgekd.distill.part import Pair
+
+    student, teacher = networks
     pair = Pair(student, teacher, data.spec)
     for field, method in asked.items():
         for part in parts_of(method):

@@ -73,7 +73,9 @@ def run(job: Job[QuantizeStage]) -> Made:
     observed = inputs.apply(lambda part: part.cpu(), inputs.take(samples, chosen))
     calibration = list(inputs.split(observed, 64))
     qat = settings.quantize.mode == "qat"
-    prepared = (prepare_qat if qat else prepare_ptq)(network, inputs.take(observed, slice(4)))
+    prepared = (prepare_qat if qat else prepare_ptq)(
+        network, inputs.take(observed, slice(4)), keep_float=settings.quantize.keep_float
+    )
     calibrate(prepared, calibration)
     warnings = []
     if qat and needs_features(settings.method):

@@ -54,6 +54,14 @@ def test_the_method_of_finetuning_is_looked_at_too(data):
     assert caught.value.where == "finetune.method.layers"
 
 
+def test_layers_that_stay_float_are_looked_for_in_the_student(data):
+    check(data, "kd", quantize={"keep_float": ["classifier", "blocks.*"]})
+    with pytest.raises(ConfigError, match="no layer named clasifier") as caught:
+        check(data, "kd", quantize={"keep_float": ["clasifier"]})
+    assert caught.value.where == "quantize.keep_float"
+    assert "classifier" in caught.value.fix
+
+
 def test_a_weight_by_the_gap_waits_for_no_teacher(data):
     check(data, {"name": "rkd", "weight": {"from": 1, "by": "gap"}})
 

@@ -1,0 +1,89 @@
+"""Rewrites of an exported graph, so that it has only operators that can be int8."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+from torch.fx import GraphModule, Node
+
+from edgekd.compress import operators
+
+UNFOLDED_FROM = "unfolded_from"
+"""In `node.meta`: name of the node that this one is a part of."""
+
+
+def rewrite(model: GraphModule) -> None:
+    """Makes the graph functional, without dropout, its scalar operands tensors; in place."""
+    for node in list(model.graph.nodes):
+        if node.op != "call_function":
+            continue
+        if node.target is torch.ops.aten.add_.Tensor and not node.users:
+            # A batch norm counting its batches: only needed for momentum None.
+            model.graph.erase_node(node)
+        elif node.target in operators.DROPOUTS or _keeps_all(node):
+            # Its scaling in training would tear the shared ranges apart.
+            node.replace_all_uses_with(node.args[0])
+            model.graph.erase_node(node)
+        elif node.target in operators.FUNCTIONAL:
+            node.target = operators.FUNCTIONAL[node.target]
+    _unfold_hard_functions(model)
+    _scalars_to_tensors(model)
+    model.graph.lint()
+    model.recompile()
+
+
+def is_float(node: Node) -> bool:
+    """Whether the value of `node` is a tensor of floating-point numbers."""
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
+def _keeps_all(node: Node) -> bool:
+    """Whether `node` is one of the whole-axis slices that export makes of `x[:, :, ::2]`."""
+    if node.target is not torch.ops.aten.slice.Tensor or len(node.args) < 4:
+        return False
+    start, end, step = node.args[2], node.args[3], node.args[4:]
+    return (start, end) == (0, sys.maxsize) and step in ((), (1,))
+
+
+def _unfold_hard_functions(model: GraphModule) -> None:
+    """Writes hard-sigmoid as relu6(x + 3) / 6, and hard-swish as x times that.
+
+    ONNX Runtime has neither in int8; LiteRT has hard-swish, but not in XNNPACK, and its own kernel
+    is a step off at one value in a hundred, which a deep network multiplies.
+    """
+    aten = torch.ops.aten
+    for node in list(model.graph.nodes):
+        if node.target not in (aten.hardsigmoid.default, aten.hardswish.default):
+            continue
+        x = node.args[0]
+        with model.graph.inserting_before(node):
+            moved = model.graph.call_function(aten.add.Tensor, (x, 3.0))
+            clamped = model.graph.call_function(aten.hardtanh.default, (moved, 0.0, 6.0))
+            last = model.graph.call_function(aten.mul.Tensor, (clamped, 1 / 6))
+            new = [moved, clamped, last]
+            if node.target is aten.hardswish.default:
+                last = model.graph.call_function(aten.mul.Tensor, (x, last))
+                new.append(last)
+        for part in new:
+            part.meta = dict(node.meta) | {UNFOLDED_FROM: node.name}
+        node.replace_all_uses_with(last)
+        model.graph.erase_node(node)
+
+
+def _scalars_to_tensors(model: GraphModule) -> None:
+    """Makes `x + 3` an addition of two tensors: only tensors can be int8."""
+    aten = torch.ops.aten
+    for node in list(model.graph.nodes):
+        if node.target not in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor):
+            continue
+        if not is_float(node) or not isinstance(node.args[1], int | float):
+            continue
+        name = f"_scalar_of_{node.name}"
+        constant = torch.tensor(float(node.args[1]), device=node.meta["val"].device)
+        model.register_buffer(name, constant)
+        with model.graph.inserting_before(node):
+            operand = model.graph.get_attr(name)
+        operand.meta["val"] = node.meta["val"].fake_mode.from_tensor(constant, static_shapes=True)
+        node.args = (node.args[0], operand, *node.args[2:])
