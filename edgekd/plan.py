@@ -11,10 +11,12 @@ from typing import Any
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
+from edgekd.config.method_base import FromFeatures
 from edgekd.config.methods import (
     KDSettings,
     LabelsSettings,
     Method,
+    MutualSettings,
     after_training,
     is_auto,
     needs_features,
@@ -37,6 +39,7 @@ from edgekd.stages.data import DataStage
 from edgekd.stages.distill import DistillStage
 from edgekd.stages.ensemble import EnsembleStage
 from edgekd.stages.export import ExportStage
+from edgekd.stages.features import FeaturesStage
 from edgekd.stages.finetune import FinetuneStage
 from edgekd.stages.prune import PruneStage
 from edgekd.stages.quality import QualityStage
@@ -53,6 +56,7 @@ ORDER = (
     "teacher",
     "softlabels",
     "check",
+    "features",
     "assistant",
     "tune",
     "distill",
@@ -70,7 +74,7 @@ ORDER = (
     "bench",
 )
 """All stages, in the order in which they run."""
-SHARED = ("teacher", "softlabels")
+SHARED = ("teacher", "softlabels", "features")
 """Stages that all run folders of one place share: students and sweeps over one teacher."""
 NUMBER = re.compile(r"-a?[0-9]+$")
 """Of one of several teachers ("-2"), or of a student that teaches the next one ("-a1")."""
@@ -303,6 +307,7 @@ class _Branch:
             train=t.train,
             weights=str(t.weights) if t.weights else None,
             features_only=t.features_only,
+            checkpoints=t.checkpoints,
             augment=self.pipeline.data.augment if t.train or t.labels else Augment(),
         )
         if t.onnx is not None or t.labels is not None:
@@ -325,9 +330,28 @@ class _Branch:
             found["softlabels"] = self.soft
         if needs_features(method):
             found["teacher"] = teacher
+            if self.pipeline.softlabels.features:
+                found["features"] = self.features(teacher, method)
         if is_auto(method) and self.tuned is not None:
             found["tune"] = self.tuned
         return found
+
+    def features(self, teacher: Node, method: Method) -> Node:
+        """The cache of what the methods need of the teacher's maps, once for all that need it."""
+        p = self.pipeline
+        on_maps = [part for part in parts_of(method) if isinstance(part, FromFeatures)]
+        settings = FeaturesStage(
+            model=p.student_model,
+            methods=tuple(part.needed for part in on_maps),  # type: ignore[arg-type]
+            augment=p.data.augment,
+        )
+        made = [node for node in self.made if node.kind == "features"]
+        for node in made:
+            if node.settings == settings:
+                return node
+        number = f"-{len(made) + 1}" if made else ""
+        outside = self.trained(p.student_model, "float32", method)
+        return self.add(f"features{number}", settings, {"teacher": teacher}, **outside)
 
     def soft_labels(self, teacher: Node, number: str = "") -> Node:
         top = self.pipeline.softlabels.top
@@ -408,15 +432,24 @@ class _Branch:
         modules = {getattr(part, "module", None) for part in parts_of(method or ())} - {None}
         if modules:
             outside["methods"] = {module: code_key(module) for module in sorted(map(str, modules))}
+        outside |= self.network_source(model)
+        cohort = (part for part in parts_of(method or ()) if isinstance(part, MutualSettings))
+        peers = [self.network_source(peer) for part in cohort for peer in part.networks(model)]
+        if any(peers):
+            outside["peers"] = peers
+        return outside
+
+    def network_source(self, model: ModelSettings) -> dict[str, Any]:
+        """What builds a network that is not of the zoo."""
         if model.python is not None:
             from edgekd.models.python_source import python_source
 
-            outside["python"] = python_source(model, self.base)
-        elif ":" in str(model.name):
+            return {"python": python_source(model, self.base)}
+        if ":" in str(model.name):
             from edgekd.models.library_key import library_source
 
-            outside["library"] = library_source(model, self.base)
-        return outside
+            return {"library": library_source(model, self.base)}
+        return {}
 
 
 def weights_fingerprint(path: Path, field: str) -> str:

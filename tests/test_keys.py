@@ -36,6 +36,21 @@ def test_all_stages_are_looked_at():
     assert {"data", "teacher", "distill", "quantize", "export", "bench", "search"} <= set(STAGES)
 
 
+@pytest.mark.parametrize(
+    ("stage", "allowed"),
+    [
+        ("teacher", {"labels_file"}),
+        ("softlabels", {"softlabels", "toplogits"}),
+    ],
+)
+def test_an_edit_of_a_loss_retrains_no_teacher(stage: str, allowed: set[str]):
+    """Nor does it ask it again; of `edgekd.distill`, files and caches of answers are covered."""
+    sources = code_key(f"edgekd.stages.{stage}")["sources"]
+    used = {name.removeprefix("edgekd.distill.") for name in sources if ".distill." in name}
+    assert used == allowed
+    assert "edgekd.train.labels" in sources or stage != "teacher"
+
+
 def test_what_computes_is_in_the_key():
     sources = code_key("edgekd.stages.distill")["sources"]
     assert {"edgekd.train.loop", "edgekd.distill.losses", "edgekd.models.build"} <= set(sources)

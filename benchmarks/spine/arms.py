@@ -15,10 +15,10 @@ from edgekd.config.data import Augment
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Dataset, Split, load
-from edgekd.distill.losses import labels_objective
 from edgekd.models.build import build
 from edgekd.train.batches import normalised
 from edgekd.train.evaluate import accuracy, predict_logits
+from edgekd.train.labels import Labels, LabelsOnly
 from edgekd.train.loop import fit
 from edgekd.train.precision import effective_precision
 
@@ -62,7 +62,7 @@ def train_arm(chosen: argparse.Namespace) -> dict[str, Any]:
             data.validation,
             data.spec,
             settings,
-            labels_objective(),
+            LabelsOnly(Labels()),
             seed=chosen.seed,
             augment=Augment(shift=4, flip=True),
         )

@@ -25,6 +25,7 @@ class ATSettings(FromFeatures):
     are (Zagoruyko and Komodakis 2017)."""
 
     module: ClassVar[str] = "edgekd.distill.at"
+    needs: ClassVar[tuple[str, ...]] = ("layers", "power")
     name: Literal["at"] = "at"
     weight: Weight = 1000.0
     """Weight of the method's loss."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import NonNegativeFloat, model_validator
 
@@ -33,13 +33,20 @@ Layers = str | tuple[str, ...] | dict[str, str]
 
 class FromFeatures(FromTeacher):
     """What the methods on feature maps share. The teacher runs beside the student, on the same
-    samples, so that it has to be a network of torch."""
+    samples, unless `softlabels.features` keeps its maps; it has to be a network of torch."""
 
     module: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ("layers",)
+    """Fields that say what of the teacher's maps is needed."""
     layers: Layers | None = None
     """Layers whose outputs are compared, by name, wildcards allowed: a name, or a list of names,
     that student and teacher both have, or a mapping from the student's names to the teacher's. By
     default the last feature map, and for at, vid and reviewkd the last of each size."""
+
+    @property
+    def needed(self) -> Self:
+        """The method without what has no say in what of the teacher's maps is needed."""
+        return type(self).model_validate({name: getattr(self, name) for name in self.needs})
 
     @model_validator(mode="after")
     def _gradient_is_of_logits(self) -> FromFeatures:

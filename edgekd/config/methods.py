@@ -33,7 +33,8 @@ from edgekd.config.logit_methods import (
     NKDSettings,
     PlainMethod,
 )
-from edgekd.config.method_base import FromFeatures
+from edgekd.config.method_base import FromFeatures, FromTeacher
+from edgekd.config.mutual import MutualSettings
 from edgekd.config.schedules import AUTO, settled, start_of
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "LogitMethod",
     "MLKDSettings",
     "Method",
+    "MutualSettings",
     "NKDSettings",
     "OneMethod",
     "PKTSettings",
@@ -61,6 +63,7 @@ __all__ = [
     "after_training",
     "ce_weight",
     "is_auto",
+    "is_mutual",
     "needs_features",
     "needs_logits",
     "parts_of",
@@ -100,7 +103,9 @@ def _one_or_several(value: Any) -> str:
     return "<several>" if isinstance(value, list | tuple) else "<one>"
 
 
-OneMethod = Annotated[LogitMethod | FeatureMethod | LabelsSettings, Field(discriminator="name")]
+OneMethod = Annotated[
+    LogitMethod | FeatureMethod | MutualSettings | LabelsSettings, Field(discriminator="name")
+]
 Method = Annotated[
     Annotated[OneMethod, Tag("<one>")]
     | Annotated[tuple[OneMethod, ...], AfterValidator(_checked), Tag("<several>")],
@@ -123,7 +128,7 @@ def ce_weight(method: Method) -> float:
 
 def needs_logits(method: Method) -> bool:
     """Whether the teacher's answers to the training samples are asked for."""
-    return any(not isinstance(part, FromFeatures | LabelsSettings) for part in parts_of(method))
+    return any(isinstance(part, LogitMethod) for part in parts_of(method))
 
 
 def needs_features(method: Method) -> bool:
@@ -134,7 +139,14 @@ def needs_features(method: Method) -> bool:
 def without_features(method: Method) -> Method:
     """The methods that do without feature maps, with the same weight of the labels' loss; the
     labels alone if there are none."""
-    kept = tuple(part for part in parts_of(method) if not isinstance(part, FromFeatures))
+    return _without(method, FromFeatures)
+
+
+def _without(method: Method, kind: type[FromTeacher]) -> Method:
+    """A sum without its methods of a kind; the labels' loss keeps its weight."""
+    if not any(isinstance(part, kind) for part in parts_of(method)):
+        return method
+    kept = tuple(part for part in parts_of(method) if not isinstance(part, kind))
     if not kept:
         return LabelsSettings()
     if isinstance(kept[0], LabelsSettings):
@@ -144,7 +156,7 @@ def without_features(method: Method) -> Method:
 
 def temperature_of(method: Method) -> float:
     """The temperature of the first method on logits with one, at the start; 1 where none has."""
-    on_logits = (part for part in parts_of(method) if not isinstance(part, FromFeatures))
+    on_logits = (part for part in parts_of(method) if needs_logits(part))
     found = (getattr(part, "temperature", None) for part in on_logits)
     return next((start_of(t) for t in found if t is not None), 1.0)
 
@@ -156,6 +168,11 @@ def is_auto(method: Method) -> bool:
         for part in parts_of(method)
         for name in ("temperature", "weight")
     )
+
+
+def is_mutual(method: Method) -> bool:
+    """Whether networks beside the student are trained with it."""
+    return any(isinstance(part, MutualSettings) for part in parts_of(method))
 
 
 def usual(method: Method) -> Method:
@@ -174,7 +191,9 @@ def usual(method: Method) -> Method:
 
 
 def after_training(method: Method) -> Method:
-    """What later trainings of the same student learn from: schedules have come to their end."""
+    """What later trainings of the same student learn from: schedules have come to their end, and
+    peers are gone."""
+    method = _without(method, MutualSettings)
     parts = tuple(
         part.model_copy(
             update={

@@ -31,6 +31,12 @@ NetworkName = Annotated[
 ]
 
 
+def network_of(text: str) -> dict[str, Any]:
+    """`resnet20 x 0.5`, as tables write it, as settings."""
+    name, times, width = text.partition(" x ")
+    return {"name": name.strip(), **({"width": width.strip()} if times else {})}
+
+
 class ModelSettings(Settings):
     """A network: one of the zoo, one of another library, or your own factory."""
 

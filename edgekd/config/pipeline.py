@@ -16,6 +16,7 @@ from edgekd.config.methods import (
     LabelsSettings,
     Method,
     is_auto,
+    is_mutual,
     needs_features,
     needs_logits,
     parts_of,
@@ -165,6 +166,8 @@ class Pipeline(Settings):
                     f"student.copy_of: a teacher of `{kind}` has no weights to train: give "
                     "student.model"
                 )
+        if self.teacher.checkpoints > 1:
+            raise ValueError("student.copy_of: several checkpoints are no one network to copy")
         if self.prune is None and self.quantize is None:
             raise ValueError("student.copy_of needs `prune`, `quantize`, or both")
         return self
@@ -210,10 +213,24 @@ class Pipeline(Settings):
         return self
 
     @model_validator(mode="after")
-    def _auto_is_of_the_first_training(self) -> Pipeline:
+    def _features_are_used(self) -> Pipeline:
+        wanted = any(needs_features(method) for method in self.methods.values())
+        if self.softlabels.features and not wanted:
+            raise ValueError(
+                "softlabels.features keeps feature maps, and no method looks at any: take fitnet, "
+                "at or another, or leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _some_are_of_the_first_training(self) -> Pipeline:
         for field, method in self.later_methods.items():
             if is_auto(method):
                 raise ValueError(f"{field}: auto is for `distill`")
+            if is_mutual(method):
+                raise ValueError(f"{field}: mutual is for `distill`, where all start together")
+        if is_mutual(self.distill.method) and self.student.copy_of is not None:
+            raise ValueError("distill.method: mutual is for a student that is trained from scratch")
         if is_auto(self.distill.method) and self.student.copy_of is not None:
             raise ValueError("distill.method: auto is for a student that is trained from scratch")
         return self
@@ -355,8 +372,8 @@ class Pipeline(Settings):
             raise ValueError("teachers: a network of other classes (features_only) teaches alone")
         if wants and (self.teachers or not self.teacher.shows_features):
             raise ValueError(
-                "methods on feature maps look into one network of torch, and a file or several "
-                "teachers are none: take methods on logits, or give teacher.model"
+                "methods on feature maps look into one network of torch, and a file, several "
+                "teachers or checkpoints are none: take methods on logits, or give teacher.model"
             )
         return self
 

@@ -15,7 +15,7 @@ from pydantic import (
 
 from edgekd.config.base import Settings
 from edgekd.config.methods import KDSettings, Method, needs_features
-from edgekd.config.networks import ModelSettings
+from edgekd.config.networks import ModelSettings, network_of
 from edgekd.config.quantities import Fraction
 from edgekd.config.search import ObjectiveSettings, SearchSettings
 from edgekd.config.training import FinetuneTrain, QatTrain, TrainSettings
@@ -85,6 +85,9 @@ class TeacherSettings(Settings):
     features_only: bool = False
     """The network was trained for other classes: it stays as it is, `weights` or a `pretrained`
     model without the classifier, and only its feature maps teach."""
+    checkpoints: PositiveInt = 1
+    """So many networks of its one training teach together, their logits averaged: evenly from the
+    second half of the epochs, and the one that it ends with."""
     require: Require = Require()
     """The teacher-quality gate."""
 
@@ -97,7 +100,7 @@ class TeacherSettings(Settings):
         given = [f for f in files if isinstance(value, dict) and value.get(f) is not None]
         if not given:
             return value
-        others = ("model", "weights", "train", *(f for f in files if f != given[0]))
+        others = ("model", "weights", "train", "checkpoints", *(f for f in files if f != given[0]))
         for field in others:
             default = cls.model_fields[field].get_default(call_default_factory=True)
             written = default.model_dump(mode="json") if isinstance(default, Settings) else None
@@ -105,21 +108,39 @@ class TeacherSettings(Settings):
                 raise ValueError(f"`{given[0]}` is a whole teacher: take `{field}` away")
         return {**value, "train": None}
 
+    @model_validator(mode="after")
+    def _checkpoints_of_a_training(self) -> TeacherSettings:
+        if self.checkpoints == 1:
+            return self
+        if self.train is None:
+            raise ValueError("`checkpoints` are of a training: give `train`, or list `teachers`")
+        if 2 * self.checkpoints > self.train.epochs:
+            raise ValueError(
+                f"{self.checkpoints} checkpoints of the second half of {self.train.epochs} epochs "
+                "are not apart: take fewer, or more epochs"
+            )
+        if self.train.ema is not None:
+            raise ValueError(
+                "`checkpoints` are of the weights as they are trained: leave `train.ema` out"
+            )
+        return self
+
     @property
     def label(self) -> str:
         """The network in a few words, for tables."""
         file = self.onnx or self.labels
-        return file.name if file is not None else self.model.label
+        several = f", {self.checkpoints} checkpoints" if self.checkpoints > 1 else ""
+        return file.name if file is not None else f"{self.model.label}{several}"
 
     @property
     def is_network(self) -> bool:
         """Whether there is a network of this task, which could be exported and measured."""
-        return self.labels is None and not self.features_only
+        return self.labels is None and not self.features_only and self.checkpoints == 1
 
     @property
     def shows_features(self) -> bool:
-        """Whether there is a network of torch, whose feature maps can be looked at."""
-        return self.onnx is None and self.labels is None
+        """Whether there is one network of torch, whose feature maps can be looked at."""
+        return self.onnx is None and self.labels is None and self.checkpoints == 1
 
     @model_validator(mode="after")
     def _trained_or_given(self) -> TeacherSettings:
@@ -139,6 +160,9 @@ class SoftLabelsSettings(Settings):
     top: PositiveInt | None = None
     """Keep the likeliest classes of each answer only, and the sum of the others: for many classes.
     The method is then `kd`, on these and one bucket for all the rest."""
+    features: bool = False
+    """Keep what methods on feature maps need of the teacher's maps, too, so that it does not run
+    beside the student. Costs disk: its size is told first, and refused where there is no room."""
 
 
 class StudentSettings(Settings):
@@ -191,13 +215,7 @@ class DistillSettings(Settings):
         if value == "auto":
             return value
         several = value if isinstance(value, list | tuple) else [] if value is None else [value]
-        return [_network(each) if isinstance(each, str) else each for each in several]
-
-
-def _network(text: str) -> dict[str, Any]:
-    """`resnet20 x 0.5`, as tables write it."""
-    name, times, width = text.partition(" x ")
-    return {"name": name.strip(), **({"width": width.strip()} if times else {})}
+        return [network_of(each) if isinstance(each, str) else each for each in several]
 
 
 class FinetuneSettings(Settings):

@@ -78,7 +78,7 @@ class Trials:
         soft: Path,
         out: Path,
     ) -> float:
-        from edgekd.stages.networks import train_network
+        from edgekd.stages.learning import train_network
         from edgekd.train.history import History
 
         job: Job[Any] = Job(

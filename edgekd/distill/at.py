@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from edgekd.config.feature_methods import ATSettings
 from edgekd.distill.features import PairPart
 from edgekd.distill.part import Step
-from edgekd.distill.regressor import pooled
+from edgekd.distill.regressor import pooled, smaller
 
 
 def attention(x: Tensor, power: float = 2.0) -> Tensor:
@@ -33,7 +33,7 @@ def at_loss(student: Tensor, teacher: Tensor, power: float = 2.0) -> Tensor:
     """
     if student.ndim != teacher.ndim or student.ndim < 3:
         raise ValueError(f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)}")
-    size = tuple(min(s, t) for s, t in zip(student.shape[2:], teacher.shape[2:], strict=True))
+    size = smaller(student.shape[1:], teacher.shape[1:])
     ours, theirs = (attention(pooled(x, size), power) for x in (student, teacher))
     return (ours - theirs).square().mean()
 
@@ -50,9 +50,17 @@ class AT(PairPart):
             if len(student) != len(teacher) or len(student) < 2:
                 raise self.unlike(number, "attention is over positions")
 
+    def needed(self, number: int, teacher: Tensor) -> Tensor:
+        """The attention map."""
+        return attention(pooled(teacher, self._size(number)), self.settings.power)
+
     def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
-        """The distance of the attention maps."""
-        return at_loss(student, teacher, self.settings.power)
+        """The distance of the attention maps, as `at_loss`."""
+        ours = attention(pooled(student, self._size(number)), self.settings.power)
+        return (ours - teacher).square().mean()
+
+    def _size(self, number: int) -> tuple[int, ...]:
+        return smaller(*self.shapes[number])
 
 
 make = AT

@@ -54,12 +54,16 @@ class CRD(PairPart):
         self.of_student = nn.ModuleList([nn.Linear(s[0], size) for s, _ in self.shapes])
         self.of_teacher = nn.ModuleList([nn.Linear(t[0], size) for _, t in self.shapes])
 
+    def needed(self, number: int, teacher: Tensor) -> Tensor:
+        """The embedding."""
+        return embedding(teacher)
+
     def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
         """The contrastive loss."""
         classes = self.task in ("classification", "binary") and step.batch.partner is None
         return contrastive_loss(
             self.of_student[number](embedding(student)),
-            self.of_teacher[number](embedding(teacher)),
+            self.of_teacher[number](teacher),
             step.batch.y if classes else None,
             self.settings.temperature,
         )

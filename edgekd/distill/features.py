@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from edgekd.config.method_base import FromFeatures, Layers
-from edgekd.distill.part import Pair, Part, Step
+from edgekd.distill.part import Maps, Pair, Part, Step
 from edgekd.distill.taps import all_maps, dry_run, find_layers
 from edgekd.errors import StageError
 from edgekd.spec import Inputs, NamedInputs, Task
@@ -126,14 +126,36 @@ class FeaturePart(Part):
             StageError: the maps of a pair cannot be compared.
         """
 
-    def maps(self, step: Step) -> list[tuple[Tensor, Tensor]]:
-        """Each pair's maps of the batch, (B, C, H, W), (B, C, L) or (B, D)."""
+    def needed(self, number: int, teacher: Tensor) -> Tensor:
+        """What the loss needs of the teacher's map of a pair: all of it, if a method says nothing
+        else. A cache holds this.
+
+        Args:
+            teacher: (B, C, H, W), (B, C, L) or (B, D).
+        """
+        return teacher
+
+    def needed_of(self, teacher: Maps) -> list[Tensor]:
+        """Of each pair, (B, ...)."""
         return [
-            (
-                channels_first(step.student[student], self.of_images),
-                channels_first(step.teacher[teacher], self.of_images),
-            )
-            for student, teacher in self.pairs
+            self.needed(number, channels_first(teacher[name], self.of_images))
+            for number, (_, name) in enumerate(self.pairs)
+        ]
+
+    def needed_shapes(self) -> list[Shape]:
+        """Of each pair, without the batch."""
+        return [
+            tuple(self.needed(number, torch.zeros(1, *teacher)).shape[1:])
+            for number, (_, teacher) in enumerate(self.shapes)
+        ]
+
+    def maps(self, step: Step) -> list[tuple[Tensor, Tensor]]:
+        """Each pair's map of the student, (B, C, H, W), (B, C, L) or (B, D), and what is needed of
+        the teacher's."""
+        theirs = self.needed_of(step.teacher) if step.kept is None else step.kept
+        return [
+            (channels_first(step.student[student], self.of_images), teacher)
+            for (student, _), teacher in zip(self.pairs, theirs, strict=True)
         ]
 
     def unlike(self, number: int, why: str) -> StageError:
@@ -155,7 +177,8 @@ class PairPart(FeaturePart):
 
     @abstractmethod
     def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
-        """The loss of a pair's maps, (B, C, H, W), (B, C, L) or (B, D)."""
+        """The loss of a pair: the student's map, (B, C, H, W), (B, C, L) or (B, D), and what is
+        `needed` of the teacher's."""
 
     def forward(self, step: Step) -> Tensor:
         """The sum over the pairs."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgekd.config.method_base import FromFeatures
 from edgekd.config.methods import (
@@ -17,6 +18,7 @@ from edgekd.config.methods import (
     LabelsSettings,
     Method,
     MLKDSettings,
+    MutualSettings,
     OneMethod,
     PlainMethod,
     ce_weight,
@@ -28,13 +30,14 @@ from edgekd.distill.dkd import dkd_loss
 from edgekd.distill.kd import binary_kd_loss, bounded_loss, kd_loss, mimic_loss
 from edgekd.distill.logits import standardized
 from edgekd.distill.nkd import nkd_loss
-from edgekd.distill.part import Pair, Part, Step, logits_of_teacher, needs_all
-from edgekd.distill.toplogits import top_kd_loss
-from edgekd.distill.weighted import Labels, WeightedSum
+from edgekd.distill.part import Cohort, Pair, Part, Step, logits_of_teacher, needs_all
+from edgekd.distill.topkd import top_kd_loss
+from edgekd.distill.weighted import WeightedSum
 from edgekd.errors import StageError
 from edgekd.spec import Task
 from edgekd.tasks.losses import RegressionLoss, no_smoothing
 from edgekd.train.batches import Batch
+from edgekd.train.labels import Labels
 
 
 def teacher_loss(settings: PlainMethod, outputs: Tensor, batch: Batch, task: Task) -> Tensor:
@@ -112,11 +115,6 @@ class LogitPart(Part):
         return self.settings.model_copy(update={"temperature": now})
 
 
-def labels_objective(label_smoothing: float = 0.0, labels: Labels | None = None) -> WeightedSum:
-    """The loss with the labels alone; cross-entropy, if `labels` is left out."""
-    return WeightedSum(labels or Labels(label_smoothing=label_smoothing))
-
-
 def make_objective(
     method: Method,
     label_smoothing: float = 0.0,
@@ -126,6 +124,8 @@ def make_objective(
     partly: bool = False,
     epochs: int = 1,
     goal: float | None = None,
+    peers: Sequence[nn.Module] = (),
+    half: bool = False,
 ) -> WeightedSum:
     """The loss of a `method` of the pipeline file, or of a list of methods, for a task.
 
@@ -134,6 +134,8 @@ def make_objective(
         partly: some samples have no label, and their target is -1, or NaN.
         epochs: of the training, for temperatures and weights that change.
         goal: the teacher's score on validation, for a weight that its gap drives.
+        peers: networks that are trained beside the student, for `mutual`.
+        half: let them compute in bfloat16.
 
     Raises:
         StageError: labels are to be smoothed where there are no classes, a method does not suit
@@ -142,10 +144,11 @@ def make_objective(
     if label_smoothing and task in ("multilabel", "regression"):
         raise no_smoothing(task)
     labels = Labels(task, label_smoothing, regression, partly)
+    cohort = Cohort(tuple(peers), labels, ce_weight(method), half)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(pair.seed if pair else 0)
         parts = [
-            _part(settings, task, pair)
+            _part(settings, task, pair, cohort)
             for settings in parts_of(method)
             if not isinstance(settings, LabelsSettings)
         ]
@@ -154,7 +157,7 @@ def make_objective(
     return WeightedSum(labels, ce_weight(method), parts, pair)
 
 
-def _part(settings: OneMethod, task: Task, pair: Pair | None) -> Part:
+def _part(settings: OneMethod, task: Task, pair: Pair | None, cohort: Cohort) -> Part:
     assert not isinstance(settings, LabelsSettings)
     if isinstance(settings, FromFeatures) and pair is None:
         raise StageError(f"The method {settings.name} needs the teacher itself, and has none.")
@@ -167,4 +170,6 @@ def _part(settings: OneMethod, task: Task, pair: Pair | None) -> Part:
     if isinstance(settings, FromFeatures | MLKDSettings | CTKDSettings):
         # By name, so that a stage's key covers a method's code only where the method is used.
         return import_module(settings.module).make(settings, pair, task)
+    if isinstance(settings, MutualSettings):
+        return import_module(settings.module).make(settings, cohort)
     return LogitPart(settings, task)

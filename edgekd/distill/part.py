@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -13,9 +13,19 @@ from edgekd.distill.dynamic import Drive
 from edgekd.errors import StageError
 from edgekd.spec import Inputs
 from edgekd.train.batches import Batch
+from edgekd.train.labels import Labels
 
 Maps = dict[str, Tensor]
 """Feature maps by the name of the layer: (B, C, H, W), (B, C, L) or (B, D), float32."""
+
+
+class Remembered(Protocol):
+    """What methods need of the teacher's maps, kept from before the training."""
+
+    def at(self, epoch: int, index: Tensor) -> list[list[Tensor]]:
+        """By method on feature maps and pair of layers: (B, ...), float32, of the samples at
+        `index` in the view of an epoch (from 0)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,18 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Cohort:
+    """The networks that are trained beside a student, and what they learn of the labels."""
+
+    peers: tuple[nn.Module, ...]
+    labels: Labels
+    ce_weight: float
+    """Of the labels' loss, as the student's."""
+    half: bool = False
+    """Let the peers compute in bfloat16, as the student does."""
+
+
+@dataclass(frozen=True)
 class Step:
     """What a method sees of a training step."""
 
@@ -47,6 +69,8 @@ class Step:
     """Of the layers that the method named."""
     teacher: Maps = field(default_factory=dict)
     """Likewise, without gradient."""
+    kept: list[Tensor] | None = None
+    """In place of the teacher's maps what the method needs of them, from a cache."""
 
 
 def logits_of_teacher(step: Step, method: str) -> Tensor:
@@ -104,6 +128,11 @@ class Part(nn.Module, ABC):
     @abstractmethod
     def forward(self, step: Step) -> Tensor:
         """The method's loss, a scalar."""
+
+    def alongside(self, step: Step) -> Tensor | None:
+        """What networks of its own minimise in the same step, after `forward`; it is no part of the
+        student's loss, and has no gradient in the student."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """What it was made from."""

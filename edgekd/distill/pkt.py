@@ -38,9 +38,13 @@ def _alike(x: Tensor) -> Tensor:
 class PKT(PairPart):
     """Which samples of a batch are alike, as probabilities; maps are averaged over positions."""
 
+    def needed(self, number: int, teacher: Tensor) -> Tensor:
+        """The embedding."""
+        return embedding(teacher)
+
     def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
         """The divergence of the similarities."""
-        return pkt_loss(embedding(student), embedding(teacher))
+        return pkt_loss(embedding(student), teacher)
 
 
 make = PKT

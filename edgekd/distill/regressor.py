@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -58,6 +60,11 @@ class Regressor(nn.Module):
         """The student's map in the teacher's shape."""
         changed = self.change(x)
         return pooled(changed, self.size) if self.pools else changed
+
+
+def smaller(student: Sequence[int], teacher: Sequence[int]) -> tuple[int, ...]:
+    """The positions that both maps (C, ...) can be averaged down to."""
+    return tuple(min(s, t) for s, t in zip(student[1:], teacher[1:], strict=True))
 
 
 def pooled(x: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from edgekd.distill.features import PairPart
 from edgekd.distill.part import Step
-from edgekd.distill.regressor import CONVOLUTIONS, pooled
+from edgekd.distill.regressor import CONVOLUTIONS, pooled, smaller
 
 LEAST_VARIANCE = 1e-5
 FIRST_VARIANCE = 5.0
@@ -73,12 +73,15 @@ class VID(PairPart):
                 raise self.unlike(number, "they have different axes")
             self.expectations.append(Expectation(student, teacher))
 
+    def needed(self, number: int, teacher: Tensor) -> Tensor:
+        """The map at the smaller size."""
+        return pooled(teacher, smaller(*self.shapes[number]))
+
     def compare(self, number: int, student: Tensor, teacher: Tensor, step: Step) -> Tensor:
         """The negative logarithm of the likelihood."""
         expectation = self.expectations[number]
-        size = tuple(min(s, t) for s, t in zip(student.shape[2:], teacher.shape[2:], strict=True))
-        mean = expectation.mean(pooled(student, size))  # type: ignore[operator]
-        return vid_loss(mean, expectation.variance, pooled(teacher, size))  # type: ignore[arg-type]
+        mean = expectation.mean(pooled(student, smaller(*self.shapes[number])))  # type: ignore[operator]
+        return vid_loss(mean, expectation.variance, teacher)  # type: ignore[arg-type]
 
 
 make = VID

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -12,68 +12,15 @@ from torch import Tensor, nn
 
 from edgekd import inputs
 from edgekd.config.schedules import WeightSchedule
-from edgekd.distill.part import Maps, Pair, Part, Step
+from edgekd.distill.part import Maps, Pair, Part, Remembered, Step
 from edgekd.distill.taps import Taps
 from edgekd.errors import StageError
-from edgekd.spec import Task
-from edgekd.tasks.losses import RegressionLoss, label_loss, loss_name
 from edgekd.train.batches import Batch
+from edgekd.train.labels import Labels
 from edgekd.train.objective import Distiller
 
 WEIGHT = " weight"
 """After a method's name in a history: its weight, where that changes."""
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The loss with the labels of a task."""
-
-    task: Task = "classification"
-    label_smoothing: float = 0.0
-    regression: RegressionLoss = "mse"
-    partly: bool = False
-    """Some samples have no label: they count for nothing here."""
-
-    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """Mean over the samples of the batch that have a label.
-
-        Of mixed samples, both targets count by their share (Zhang et al. 2018; Yun et al. 2019):
-        for classes and labels it is the same as the loss with the mixed target.
-        """
-        if self.partly:
-            return self._masked(outputs, batch)
-        if batch.partner is None or batch.share is None:
-            return self._each(outputs, batch.y).mean()
-        own, other = self._each(outputs, batch.y), self._each(outputs, batch.partner)
-        return (batch.share * own + (1 - batch.share) * other).mean()
-
-    def _masked(self, outputs: Tensor, batch: Batch) -> Tensor:
-        """The mean over the labels that are known, each by its share; 0 where there are none."""
-        targets = [(batch.y, torch.ones(len(batch.y), device=outputs.device))]
-        if batch.partner is not None and batch.share is not None:
-            targets = [(batch.y, batch.share), (batch.partner, 1 - batch.share)]
-        total, weight = outputs.new_zeros(()), outputs.new_zeros(())
-        for y, share in targets:
-            known = y >= 0 if y.ndim == 1 else ~y.isnan().any(1)
-            mask = known if y.ndim == 1 else known[:, None]
-            losses = self._each(outputs, torch.where(mask, y, torch.zeros_like(y)))
-            total = total + (share * known * losses).sum()
-            weight = weight + (share * known).sum()
-        return total / weight.clamp(min=torch.finfo(torch.float32).tiny)
-
-    def _each(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return label_loss(
-            self.task,
-            outputs.float(),
-            y,
-            label_smoothing=self.label_smoothing,
-            regression=self.regression,
-        )
-
-    @property
-    def name(self) -> str:
-        """In the parts of a training's loss."""
-        return loss_name(self.task, self.regression)
 
 
 class WeightedSum(Distiller):
@@ -101,25 +48,36 @@ class WeightedSum(Distiller):
         self.names = _distinct([part.name for part in parts])
         self._pair = (pair,)  # in a tuple, its networks are no modules of this one
         self._taps: tuple[Taps, Taps] | None = None
+        self._kept: Remembered | None = None
+
+    def keep(self, maps: Remembered) -> None:
+        """Takes what the methods need of the teacher's maps from a cache: it is asked no more."""
+        self._kept = maps
 
     def forward(self, logits: Tensor, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, and each part of it as it is before its weight."""
         student, teacher = self._maps(batch)
         step = Step(logits, batch, epoch, student, teacher)
+        kept = iter(self._kept.at(epoch, batch.index) if self._kept is not None else ())
         hard = self.labels(logits, batch)
         named = {self.labels.name: hard.detach()}
-        soft = []
+        soft: list[Tensor] = []
+        beside: list[Tensor] = []
         for name, part in zip(self.names, self.parts, strict=True):
-            loss = part(step)
+            from_cache = self._kept is not None and bool(part.student_layers)
+            loss = part(replace(step, kept=next(kept)) if from_cache else step)
             part.drive.see(hard, loss, logits)
             weight = part.weight(epoch)
             if weight:
                 soft.append(weight * loss)
+            own = part.alongside(step)
+            if own is not None:
+                beside.append(own - own.detach())  # its gradient, and nothing of its value
             named[name] = loss.detach()
             if isinstance(part.settings.weight, WeightSchedule):
                 named[f"{name}{WEIGHT}"] = torch.tensor(weight)
         alone = bool(self.parts) and not soft
-        return sum(soft, (1.0 if alone else self.ce_weight) * hard), named
+        return sum(soft + beside, (1.0 if alone else self.ce_weight) * hard), named
 
     def judged(self, score: float) -> None:
         """Methods whose weight follows the student's progress look at it."""
@@ -140,8 +98,11 @@ class WeightedSum(Distiller):
             yield
             return
         of_teacher = {layer for part in self.parts for layer in part.teacher_layers}
-        where = next(student.parameters()).device
-        teacher = pair.teacher.to(where).eval()
+        teacher = pair.teacher.eval()
+        if self._kept is not None:
+            of_teacher = set()
+        else:
+            teacher.to(next(student.parameters()).device)
         with ExitStack() as stack:
             self._taps = (
                 stack.enter_context(Taps(student, names)),
@@ -163,6 +124,8 @@ class WeightedSum(Distiller):
                 fix="train within `with objective.watching(student):`, as edgekd.train.loop.fit",
             )
         of_student, of_teacher = self._taps
+        if self._kept is not None:
+            return of_student.take(), {}
         kind = batch.y.device.type
         with torch.no_grad(), torch.autocast(kind, dtype=torch.bfloat16, enabled=pair.half):
             inputs.call(pair.teacher, batch.x)

@@ -29,7 +29,8 @@ def choose(pipeline: Pipeline, data_folder: Path, base: Path) -> tuple[ModelSett
         data_folder: of the finished data.
         base: where the path of a `python:` factory starts.
     """
-    if not pipeline.has_teacher_network or pipeline.teacher.onnx is not None:
+    teacher = pipeline.teacher
+    if pipeline.teachers or teacher.onnx is not None or teacher.labels is not None:
         return None, "no assistant: how large the teacher is, is not known"
     student = pipeline.student.model
     if student.name is None or ":" in student.name:

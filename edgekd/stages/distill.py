@@ -8,12 +8,8 @@ from edgekd.config.methods import Method
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.stages.base import Job, Made
-from edgekd.stages.networks import (
-    fresh_torch_seed,
-    note,
-    save_and_judge,
-    train_network,
-)
+from edgekd.stages.learning import peers_of, train_network
+from edgekd.stages.networks import fresh_torch_seed, note, save_and_judge
 from edgekd.stages.teachers import parameters_of
 
 APART = 1000
@@ -67,6 +63,7 @@ def run(job: Job[DistillStage]) -> Made:
         method=settings.method,
         settings=settings.train,
         augment=settings.augment,
+        peers=peers_of(job, settings.method, settings.model, data, job.seed + settings.generation),
     )
     figures = save_and_judge(job, model, settings.model, data)
     return Made(note=note(figures), models=[figures], warnings=warnings)

@@ -29,6 +29,7 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
 
     Raises:
         ConfigError: a layer does not exist, or the maps of a pair cannot be compared.
+        StageError: their cache (`softlabels.features`) has no room on the disk.
     """
     asked = {field: m for field, m in pipeline.methods.items() if needs_features(m)}
     kept = pipeline.quantize.keep_float if pipeline.quantize is not None else ()
@@ -49,7 +50,12 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
     if kept:
         _check_kept(networks[0], kept, data)
     if asked:
-        _check_methods(asked, networks, data)
+        parts = _check_methods(asked, networks, data)
+        if pipeline.softlabels.features:
+            from edgekd.distill.featurecache import cache_bytes, check_space, on_maps
+
+            views = pipeline.data.augment.view_count
+            check_space(cache_bytes(on_maps(parts), views, len(data.taught)), data_folder)
 
 
 def _check_kept(student: nn.Module, kept: Sequence[str], data: Dataset) -> None:
@@ -63,18 +69,23 @@ def _check_kept(student: nn.Module, kept: Sequence[str], data: Dataset) -> None:
         raise ConfigError(error.what, where=f"quantize.{error.where}", fix=error.fix) from error
 
 
-def _check_methods(asked: dict[str, Any], networks: Sequence[nn.Module], data: Dataset) -> None:
+def _check_methods(
+    asked: dict[str, Any], networks: Sequence[nn.Module], data: Dataset
+) -> list[nn.Module]:
+    """The methods on feature maps, made."""
     from edgekd.distill.losses import make_objective
     from edgekd.distill.part import Pair
 
     student, teacher = networks
     pair = Pair(student, teacher, data.spec)
+    found: list[nn.Module] = []
     for field, method in asked.items():
         for part in parts_of(method):
             if not needs_features(part):
                 continue
             try:
-                make_objective(part, task=data.task, pair=pair, goal=GOAL)
+                found += make_objective(part, task=data.task, pair=pair, goal=GOAL).parts
             except StageError as error:
                 place = str(error.where or "").replace("method", field, 1)
                 raise ConfigError(error.what, where=place, fix=error.fix) from error
+    return found

@@ -9,96 +9,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.config.data import Augment
-from edgekd.config.methods import Method, needs_features, needs_logits, temperature_of
 from edgekd.config.stages import ModelSettings
 from edgekd.config.training import TrainSettings
 from edgekd.results import Accuracy, ModelFigures, TeacherFigures
 from edgekd.stages.base import CHECKPOINT, Job
-from edgekd.store import MANIFEST, read_json
 
 if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.data.dataset import Dataset, Split
-    from edgekd.distill.part import Pair
+    from edgekd.train.answers import Answers
+    from edgekd.train.objective import Objective
 
 TEST_LOGITS, VALIDATION_LOGITS = "test_logits.npy", "validation_logits.npy"
 WEIGHTS = "model.safetensors"
-TUNED = "tuned.json"
-"""What the stage `tune` chose."""
 
 
-def train_network(
+def fit_network(
     job: Job[Any],
     model: nn.Module,
     data: Dataset,
-    *,
-    method: Method,
+    train: Split,
+    objective: Objective,
     settings: TrainSettings,
     augment: Augment,
+    *,
+    teacher_logits: Answers | None = None,
     on_epoch: Callable[[int, nn.Module], None] | None = None,
     seed: int | None = None,
 ) -> None:
-    """Trains `model` with `method`, from the soft labels and the teacher of the job's inputs, if it
-    has them.
+    """Trains `model` on a split of the data, and keeps the history in the job's folder.
 
     Args:
         seed: of the training; the job's if left out, which is that of the views in any case.
 
     Raises:
-        StageError: the loss is not finite, or a method's layer does not exist.
+        StageError: the loss is not finite.
         DataError: `augment` does not suit the data.
     """
     from edgekd.data.check_augment import check_augment
-    from edgekd.distill.losses import make_objective
-    from edgekd.distill.softlabels import load_soft_labels
-    from edgekd.distill.tuning import replaced
     from edgekd.train.loop import fit
 
     check_augment(augment, data.spec)
-    if "tune" in job.inputs:
-        method = replaced(method, read_json(job.inputs["tune"] / TUNED))
-    cached = job.inputs.get("softlabels")
-    learns = needs_logits(method) or needs_features(method)
-    train = data.taught if learns else data.train
-    logits = (
-        load_soft_labels(cached, train, data.fingerprint, augment, job.seed, temperature_of(method))
-        if cached
-        else None
-    )
     history = fit(
         model,
         _as_trained(train, data),
         _as_trained(data.validation, data),
         data.spec,
         settings,
-        make_objective(
-            method,
-            settings.label_smoothing,
-            data.task,
-            settings.regression_loss,
-            _pair(job, model, data, settings) if needs_features(method) else None,
-            partly=len(train) > len(data.train),
-            epochs=settings.epochs,
-            goal=_goal(job),
-        ),
+        objective,
         seed=job.seed if seed is None else seed,
         augment_seed=job.seed,
         task=data.task,
         augment=augment,
-        teacher_logits=logits,
+        teacher_logits=teacher_logits,
         checkpoint=job.out / CHECKPOINT,
         on_epoch=on_epoch,
         progress=job.progress,
     )
     history.save(job.out)
-
-
-def _goal(job: Job[Any]) -> float | None:
-    """The teacher's score on validation, where it is an input and has one."""
-    folder = job.inputs.get("teacher")
-    found = validation_of(read_json(folder / MANIFEST)) if folder is not None else None
-    return found.value if found is not None else None
 
 
 def validation_of(manifest: Mapping[str, Any]) -> Accuracy | None:
@@ -108,16 +77,6 @@ def validation_of(manifest: Mapping[str, Any]) -> Accuracy | None:
         return models[0].validation
     teachers = [TeacherFigures.model_validate(raw) for raw in manifest["teachers"]]
     return teachers[0].validation if teachers else None
-
-
-def _pair(job: Job[Any], model: nn.Module, data: Dataset, settings: TrainSettings) -> Pair:
-    """The student and the teacher, for methods that look at feature maps."""
-    from edgekd.distill.part import Pair
-    from edgekd.train.precision import effective_precision
-
-    teacher = saved_network(job.inputs["teacher"], job.base).model
-    half = effective_precision(settings.precision) == "bfloat16"
-    return Pair(model, teacher, data.spec, job.seed, half)
 
 
 def _as_trained(split: Split, data: Dataset) -> Split:

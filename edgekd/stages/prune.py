@@ -7,7 +7,8 @@ from edgekd.config.data import Augment
 from edgekd.config.methods import Method
 from edgekd.config.stages import PruneSettings
 from edgekd.stages.base import Job, Made
-from edgekd.stages.networks import note, save_and_judge, saved_network, train_network
+from edgekd.stages.learning import train_network
+from edgekd.stages.networks import note, save_and_judge, saved_network
 
 
 class PruneStage(Settings):

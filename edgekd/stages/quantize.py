@@ -11,7 +11,8 @@ from edgekd.config.data import Augment
 from edgekd.config.methods import Method, needs_features, without_features
 from edgekd.config.stages import QuantizeSettings
 from edgekd.stages.base import CHECKPOINT, Job, Made
-from edgekd.stages.networks import judge, note, save_and_judge, saved_network, train_network
+from edgekd.stages.learning import train_network
+from edgekd.stages.networks import judge, note, save_and_judge, saved_network
 
 if TYPE_CHECKING:
     from torch import nn

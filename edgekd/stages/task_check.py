@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgekd.config.methods import COMPARE_CLASSES, NEED_LABELS, LabelsSettings, OneMethod, parts_of
+from edgekd.config.methods import (
+    COMPARE_CLASSES,
+    NEED_LABELS,
+    LabelsSettings,
+    MutualSettings,
+    OneMethod,
+    parts_of,
+)
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.training import TrainSettings
 from edgekd.errors import ConfigError
@@ -43,6 +50,13 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
             where="softlabels.top",
             fix="leave it out",
         )
+    for field, method in _methods(pipeline):
+        if task == "regression" and isinstance(method, MutualSettings):
+            raise ConfigError(
+                "The method compares the probabilities of classes, and a regression has none.",
+                where=field,
+                fix="take the method kd or labels",
+            )
     if task in ("multilabel", "regression"):
         for field, method in _methods(pipeline):
             if isinstance(method, COMPARE_CLASSES) or getattr(method, "standardize", False):

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment
-from edgekd.config.methods import LabelsSettings
 from edgekd.config.stages import ModelSettings, OnnxInput, Require
 from edgekd.config.training import TrainSettings
 from edgekd.errors import StageError
 from edgekd.results import Accuracy
 from edgekd.stages.base import Job, Made
 from edgekd.stages.given import with_weights
-from edgekd.stages.networks import fresh_torch_seed, note, save_and_judge, train_network
+from edgekd.stages.networks import fit_network, fresh_torch_seed, note, save_and_judge
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,6 +43,8 @@ class TeacherStage(Settings):
     """Where it starts from."""
     features_only: bool = False
     """Whether it was trained for other classes, so that it has no answers."""
+    checkpoints: int = 1
+    """So many networks of its training answer together."""
     augment: Augment
     """Variations of training images."""
 
@@ -56,6 +57,7 @@ def run(job: Job[TeacherStage]) -> Made:
     """
     from edgekd.data.dataset import load
     from edgekd.models.build import build
+    from edgekd.train.labels import labels_only
 
     settings = job.settings
     if settings.onnx is not None:
@@ -84,14 +86,12 @@ def run(job: Job[TeacherStage]) -> Made:
     if settings.features_only:
         return _of_other_classes(job, model, settings.model, data)
     if settings.train is not None:
-        train_network(
-            job,
-            model,
-            data,
-            method=LabelsSettings(),
-            settings=settings.train,
-            augment=settings.augment,
-        )
+        objective = labels_only(settings.train, data.task)
+        if settings.checkpoints > 1:
+            from edgekd.stages import checkpoints
+
+            return checkpoints.train(job, model, data, objective, warnings)
+        fit_network(job, model, data, data.train, objective, settings.train, settings.augment)
     figures = save_and_judge(job, model, settings.model, data)
     return Made(note=note(figures), models=[figures], warnings=warnings)
 

@@ -16,6 +16,8 @@ FILE = "teacher.onnx"
 """The file of an .onnx teacher in its artefact, adapted to the data."""
 FACTS = "teacher.json"
 """Its number of parameters."""
+MEMBER = "checkpoint"
+"""Before the numbers of the networks of a teacher that is several checkpoints."""
 TRAIN_LOGITS = "train_logits.npy"
 """Answers (K, N, C) of a teacher that is a file of soft labels."""
 
@@ -28,12 +30,17 @@ class Teacher:
     """From normalised samples (N, *shape) to logits (N, C), in evaluation mode. An .onnx teacher
     runs in ONNX Runtime inside and has no parameters of torch."""
     parameters: int
+    """Of several checkpoints of one network, of each."""
+    members: tuple[nn.Module, ...] = ()
+    """The checkpoints, where there are several."""
 
 
 def finished_teacher(folder: Path, base: Path) -> Teacher:
     """The teacher of a finished stage."""
     if is_file(folder):
         return Teacher(onnx_module(folder / FILE), int(read_json(folder / FACTS)["parameters"]))
+    if checkpoints(folder):
+        return averaged(folder, base)
     from edgekd.models.count import parameters
 
     model = saved_network(folder, base).model
@@ -43,6 +50,34 @@ def finished_teacher(folder: Path, base: Path) -> Teacher:
 def parameters_of(folder: Path, base: Path) -> int | None:
     """How large the teacher is; None of soft labels alone."""
     return None if is_labels(folder) else finished_teacher(folder, base).parameters
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The saved networks of a teacher that is several checkpoints of one training, or none."""
+    return sorted(folder.glob(f"{MEMBER}-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+
+
+def averaged(folder: Path, base: Path) -> Teacher:
+    """Several checkpoints as one teacher, whose logits are the mean of theirs: at any temperature
+    the geometric mean of their probabilities.
+    """
+    import torch
+    from torch import Tensor, nn
+
+    from edgekd.models.count import parameters
+
+    class Averaged(nn.Module):
+        """(N, *shape) to (N, C)."""
+
+        def __init__(self, members: list[nn.Module]) -> None:
+            super().__init__()
+            self.members = nn.ModuleList(members)
+
+        def forward(self, *x: Tensor) -> Tensor:
+            return torch.stack([member(*x).float() for member in self.members]).mean(0)
+
+    members = [saved_network(path, base).model for path in checkpoints(folder)]
+    return Teacher(Averaged(members).eval(), parameters(members[0]), tuple(members))
 
 
 def is_file(folder: Path) -> bool:

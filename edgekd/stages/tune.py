@@ -18,7 +18,8 @@ from edgekd.errors import DivergedError
 from edgekd.progress import SILENT
 from edgekd.results import TuningFigures
 from edgekd.stages.base import CHECKPOINT, Job, Made
-from edgekd.stages.networks import TUNED, fresh_torch_seed, train_network
+from edgekd.stages.learning import TUNED, peers_of, train_network
+from edgekd.stages.networks import fresh_torch_seed
 from edgekd.store import write_json
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _trial(
         method=shortened(candidate.of(settings.method), share),
         settings=_shorter(settings.train, length),
         augment=settings.augment,
+        peers=peers_of(job, settings.method, settings.model, data, seed),
         seed=seed,
     )
     shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)

@@ -18,12 +18,12 @@ from edgekd.distill.losses import (
     binary_kd_loss,
     bounded_loss,
     kd_loss,
-    labels_objective,
     make_objective,
     mimic_loss,
 )
 from edgekd.errors import StageError
 from edgekd.train.batches import Batch
+from edgekd.train.labels import Labels, LabelsOnly
 
 LOGITS = arrays(np.float64, (5, 7), elements=st.floats(-30, 30))
 TEMPERATURES = st.floats(0.5, 20)
@@ -91,7 +91,7 @@ def test_the_objective_weighs_its_parts():
 def test_labels_alone_are_cross_entropy():
     student, y = torch.randn(6, 4), torch.randint(4, (6,))
     total, _ = make_objective(LabelsSettings())(student, batch(None, y), 0)
-    assert torch.equal(total, labels_objective()(student, batch(None, y), 0)[0])
+    assert torch.equal(total, LabelsOnly(Labels())(student, batch(None, y), 0)[0])
     assert float(total) == pytest.approx(float(F.cross_entropy(student, y)))
 
 

@@ -18,7 +18,8 @@ from edgekd.data.dataset import Split
 from edgekd.distill.kd import kd_loss
 from edgekd.distill.losses import make_objective
 from edgekd.distill.softlabels import Kept, load_soft_labels, write_soft_labels
-from edgekd.distill.toplogits import bucketed, compact, top_kd_loss
+from edgekd.distill.topkd import bucketed, top_kd_loss
+from edgekd.distill.toplogits import compact
 from edgekd.errors import StageError
 from edgekd.train.batches import Batch
 

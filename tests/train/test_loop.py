@@ -19,13 +19,13 @@ from torch import nn
 from edgekd.config.data import Augment
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
-from edgekd.distill.losses import Labels, labels_objective
 from edgekd.errors import StageError
 from edgekd.progress import Epoch, Progress
 from edgekd.spec import InputSpec
 from edgekd.train.ema import Ema
 from edgekd.train.evaluate import accuracy, confusion_matrix, predict_logits
 from edgekd.train.history import History
+from edgekd.train.labels import Labels, LabelsOnly
 from edgekd.train.loop import classifier_parameters, fit
 
 SPEC = InputSpec(kind="image", shape=(1, 6, 6), mean=(0.0,), std=(1.0,))
@@ -50,7 +50,7 @@ def network(seed: int = 0) -> nn.Module:
 
 def train(model: nn.Module, settings: TrainSettings, seed: int = 0, **options) -> History:
     return fit(
-        model, samples(96, 1), samples(64, 2), SPEC, settings, labels_objective(), seed=seed,
+        model, samples(96, 1), samples(64, 2), SPEC, settings, LabelsOnly(Labels()), seed=seed,
         **options,
     )  # fmt: skip
 
@@ -78,7 +78,7 @@ def test_other_tasks_are_learnt_and_judged_by_their_score(task, metric):
     history = fit(
         model, vectors(300, 1, task), validation, spec,
         TrainSettings(epochs=30, batch_size=32, learning_rate=0.02, precision="float32"),
-        labels_objective(labels=Labels(task)), seed=0, task=task, progress=Watch(),
+        LabelsOnly(Labels(task)), seed=0, task=task, progress=Watch(),
     )  # fmt: skip
     outputs = predict_logits(model, validation, spec).numpy()
     score = (
@@ -251,7 +251,7 @@ def test_a_loss_that_is_not_finite_says_where_and_what_to_do():
     bad = samples(96, 1)
     bad.x[5] = np.inf
     with pytest.raises(StageError, match="loss became") as caught:
-        fit(network(), bad, samples(8, 2), SPEC, QUICK, labels_objective(), seed=0)
+        fit(network(), bad, samples(8, 2), SPEC, QUICK, LabelsOnly(Labels()), seed=0)
     assert "epoch 1, step" in caught.value.where
     assert "learning_rate" in caught.value.fix
 
