@@ -46,13 +46,15 @@ def arm(
     *overrides: str,
     seeds: int | None = None,
     without: Sequence[str] = (),
+    until: str = "distill",
 ) -> Summary:
-    """Runs the pipeline with these overrides, up to the distilled student, and gives its figures.
+    """Runs the pipeline with these overrides, up to a stage, and gives its figures.
 
     Args:
         chosen: the parsed options.
         seeds: how many, if not those of the options; one of a smoke test.
         without: fields of the pipeline file that are left out.
+        until: the last stage.
     """
     name = name_of(chosen)
     path = chosen.data.resolve()
@@ -68,7 +70,7 @@ def arm(
             f"seeds={1 if chosen.quick else wanted}",
             *overrides,
         ],
-        until="distill",
+        until=until,
         runs=chosen.work,
         progress=PlainProgress(sys.stderr),
     )
@@ -92,13 +94,16 @@ def file_of(name: str, work: Path, without: Sequence[str]) -> Path:
     return path
 
 
-def accuracies(summary: Summary, stage: str = "distill", *, on: str = "test") -> list[float]:
-    """Accuracy of a stage's network, by seed.
+def accuracies(
+    summary: Summary, stage: str = "distill", *, on: str = "test", precision: str = "float32"
+) -> list[float]:
+    """Accuracy of a stage's network in torch, by seed.
 
     Args:
         on: `test` or `validation`.
     """
-    models = [m for m in summary.models if m.stage == stage and m.format == "torch"]
+    wanted = (stage, "torch", precision)
+    models = [m for m in summary.models if (m.stage, m.format, m.precision) == wanted]
     models.sort(key=lambda m: m.seed)
     parts = [m.accuracy if on == "test" else m.validation for m in models]
     return [part.value for part in parts if part is not None]

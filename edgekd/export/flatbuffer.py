@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekd.export.sharing import share_quantizations
 from edgekd.spec import METADATA_NAME, Quantization
 
 IDENTIFIER = b"TFL3"
@@ -81,6 +82,7 @@ def pack(model: Any) -> bytes:
     for buffer in model.buffers:
         if buffer.data is not None and len(buffer.data):
             buffer.Pack = _aligned_packer(buffer)
+    share_quantizations(model)
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())

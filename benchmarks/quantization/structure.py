@@ -1,0 +1,57 @@
+"""What stays in float in an int8 file, as the runtimes see it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+FLOAT32 = 0
+"""Of TFLite's TensorType."""
+ENDS = ("QuantizeLinear", "DequantizeLinear")
+
+
+def tflite_operators(path: Path) -> tuple[int, Counter[str]]:
+    """Operators of a TFLite file, and those that read or write float numbers, by name."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+    model: Any = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    graph = model.subgraphs[0]
+    found: Counter[str] = Counter()
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        tensors = [i for i in (*operator.inputs, *operator.outputs) if i >= 0]
+        if any(graph.tensors[i].type == FLOAT32 for i in tensors):
+            found[names[max(code.builtinCode, code.deprecatedBuiltinCode)]] += 1
+    return len(graph.operators), found
+
+
+def onnx_left(path: Path) -> tuple[int, Counter[str]]:
+    """Q/DQ operators that ONNX Runtime's optimised graph still has, and what computes in float
+    between them, by name.
+
+    Quantizing the input and dequantizing the output do not count.
+    """
+    import onnx
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        optimised = Path(folder) / "optimised.onnx"
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.optimized_model_filepath = str(optimised)
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        graph = onnx.load(str(optimised)).graph
+    outside = {value.name for value in (*graph.input, *graph.output)}
+    made_by = {name: node for node in graph.node for name in node.output}
+    pairs, floats = 0, Counter[str]()
+    for node in graph.node:
+        if node.op_type in ENDS:
+            pairs += not (outside & {node.input[0], *node.output})
+            continue
+        sources = [made_by[name] for name in node.input if name in made_by]
+        if any(source.op_type == "DequantizeLinear" for source in sources):
+            floats[node.op_type] += 1
+    return pairs, floats

@@ -1,0 +1,65 @@
+"""The benchmarks of quantization run, on tiny files; what they measure is not judged here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from recordings import write_recordings
+
+from benchmarks.quantization import distilled, zoo
+from edgekd.config.load import load_pipeline
+
+Run = Callable[..., dict[str, Any]]
+FOLDER = Path(zoo.__file__).parent
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    path = tmp_path / "fsdd.zip"
+    write_recordings(path, 120, 2, ("theo", "x", "y"))
+    return path
+
+
+@pytest.mark.parametrize("network", zoo.NETWORKS)
+def test_every_network_is_one_of_the_pipeline_file(network: str) -> None:
+    load_pipeline(FOLDER / "spoken-digits.yaml", [f"teacher.model={zoo.NETWORKS[network]}"])
+
+
+@pytest.mark.parametrize("form", distilled.FORMS)
+def test_every_form_is_one_of_the_pipeline_file(form: str) -> None:
+    file = FOLDER.parent / "distillation" / "spoken-digits.yaml"
+    pipeline, _ = load_pipeline(file, [f"quantize={distilled.FORMS[form]}"])
+    assert pipeline.quantize is not None
+    assert pipeline.quantize.mode == ("ptq" if form == "PTQ" else "qat")
+
+
+def test_worse_is_what_the_whole_interval_says() -> None:
+    assert zoo.not_worse({"mean": -0.01, "low": -0.03, "high": 0.01})
+    assert not zoo.not_worse({"mean": -0.02, "low": -0.03, "high": -0.01})
+    assert not zoo.not_worse({"mean": -0.02, "low": -np.inf, "high": np.inf})
+
+
+@pytest.mark.slow
+def test_zoo(recordings: Path, tmp_path: Path, run_benchmark: Run) -> None:
+    arguments = ("--data", recordings, "--networks", "kws_dscnn", "--quick", "--work", tmp_path)
+    figures = run_benchmark("quantization.zoo", *arguments)["figures"]["kws_dscnn"]
+    qat = figures["seeds"][0]["qat"]
+    assert qat["tflite_float_operators"] == {}
+    assert 0 < qat["tflite_bytes"] < 1.15 * qat["parameters"] + 2000 + 300 * qat["operators"]
+    # The peers' files are files: each says something about the test samples.
+    assert set(figures["peers"]) == {"ai-edge-quantizer", "onnxruntime"}
+
+
+@pytest.mark.slow
+def test_distilled(recordings: Path, tmp_path: Path, run_benchmark: Run) -> None:
+    arguments = ("--data", recordings, "--quick", "--work", tmp_path)
+    name = "distilled-spoken-digits"
+    figures = run_benchmark("quantization.distilled", *arguments, result=name)["figures"]
+    assert list(figures["test"]["alone"]) == ["float", *distilled.FORMS]
+    tests = figures["test"]
+    gain = tests["distilled"]["PTQ"]["mean"] - tests["alone"]["PTQ"]["mean"]
+    assert figures["gain"]["PTQ"]["mean"] == pytest.approx(gain)
