@@ -387,12 +387,15 @@ class _Branch:
 
     def deploy(self, teacher: Node, student: Node) -> None:
         p = self.pipeline
+        after_training = p.quantize is not None and p.quantize.mode == "ptq"
+        student_files = ExportStage(
+            role="student",
+            quantized=p.quantize is not None,
+            calibration=p.quantize.calibration_samples if p.quantize and after_training else None,
+            export=p.export,
+        )
         exports = self.teacher_files(teacher) | {
-            "student": self.add(
-                "export",
-                ExportStage(role="student", quantized=p.quantize is not None, export=p.export),
-                {"student": student},
-            ),
+            "student": self.add("export", student_files, {"student": student}, **self.routed())
         }
         if p.quality is not None:
             quality = QualityStage(
@@ -420,7 +423,17 @@ class _Branch:
             return {"teacher": teacher}  # already a file
         both = self.pipeline.export.model_copy(update={"precisions": ("float32",)})
         settings = ExportStage(role="teacher", quantized=False, export=both)
-        return {"teacher": self.add("export-teacher", settings, {"teacher": teacher})}
+        added = self.add("export-teacher", settings, {"teacher": teacher}, **self.routed())
+        return {"teacher": added}
+
+    def routed(self) -> dict[str, Any]:
+        """What an export by onnx2tf depends on beside its settings."""
+        export = self.pipeline.export
+        if export.route == "litert" or "tflite" not in export.formats:
+            return {}
+        from edgekd.environments import environment_key
+
+        return {"onnx2tf": environment_key("onnx2tf")}
 
     def trained(
         self, model: ModelSettings, precision: str, method: Method | None = None

@@ -64,7 +64,7 @@ class ModelFigures(Figures):
     seed: int
     """The seed of its run."""
     format: str
-    """torch, onnx or tflite."""
+    """torch, onnx, ort or tflite."""
     precision: str
     """float32 or int8."""
     path: str

@@ -186,7 +186,7 @@ class DeployedSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelSpec
-    format: Literal["onnx", "tflite"]
+    format: Literal["onnx", "tflite", "ort"]
     precision: Literal["float32", "int8"]
     layout: Literal["NCHW", "NHWC", "NF", "NCT"]
     """Where images have their channels; NF for rows, NCT for series. Of several inputs, what holds

@@ -22,7 +22,7 @@ LAYERS = [
     {"propose"},
     {"distill", "compress", "export", "quality", "bench", "package", "report"},
     {"train", "runtimes", "devices"},
-    {"tasks"},
+    {"tasks", "environments"},
     {"models", "data"},
     {"keys", "inputs", "references"},
     {"store", "config", "spec", "results", "statistics"},

@@ -4,7 +4,7 @@ This one file is all that a device needs beside numpy and a runtime (onnxruntime
 ai-edge-litert or tflite-runtime), on Python 3.9 or newer. It imports nothing of edgekd.
 
 JOB:
-    model            path of an .onnx or .tflite file; left out: only the machine's facts
+    model            path of an .onnx, .ort or .tflite file; left out: only the machine's facts
     threads          threads of the runtime (1)
     warmup_seconds   runs that are not counted, after the first one (0.6)
     min_runs         measure until both this many runs ... (200)
@@ -372,7 +372,7 @@ def _onnx_session(path: str, threads: int) -> Any:
 
 
 class OnnxFile(ModelFile):
-    """An .onnx file in ONNX Runtime's CPU provider."""
+    """An .onnx or .ort file in ONNX Runtime's CPU provider."""
 
     runtime = "onnxruntime"
 
@@ -494,10 +494,10 @@ def load(path: str, threads: int = 1) -> ModelFile:
     """
     if not os.path.isfile(path):  # noqa: PTH113
         raise AgentError("There is no such model file.", path)
-    kinds = {".onnx": OnnxFile, ".tflite": TfliteFile}
+    kinds = {".onnx": OnnxFile, ".ort": OnnxFile, ".tflite": TfliteFile}
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
     if suffix not in kinds:
-        raise AgentError("This is neither an .onnx nor a .tflite file.", path)
+        raise AgentError("This is none of .onnx, .ort and .tflite.", path)
     if os.path.getsize(path) == 0:  # noqa: PTH202
         raise AgentError("This model file is empty.", path, "copy or export it again")
     import_runtime(path)

@@ -40,7 +40,7 @@ class BenchModel:
     seed: int
     precision: str
     format: str
-    """onnx or tflite."""
+    """onnx, ort or tflite."""
 
 
 def measure(
@@ -94,7 +94,7 @@ def bench_file(
     label: Sequence[str] = (),
     progress: Progress = SILENT,
 ) -> list[BenchFigures]:
-    """Measures one .onnx or .tflite file, also one that edgekd did not export.
+    """Measures one .onnx, .ort or .tflite file, also one that edgekd did not export.
 
     Args:
         data: an .npz file of raw samples `x` (or `x_test`) and targets `y` (or `y_test`), or a
@@ -109,7 +109,7 @@ def bench_file(
     """
     form = path.suffix.lower().lstrip(".")
     if form not in RUNTIME_OF:
-        raise ConfigError("This is neither an .onnx nor a .tflite file.", where=str(path))
+        raise ConfigError("This is none of .onnx, .ort and .tflite.", where=str(path))
     deployed = load(path).describe()
     model = BenchModel(
         path=path,

@@ -12,7 +12,7 @@ from edgekd.cli.app import app, console
 
 @app.command()
 def bench(
-    model: Annotated[Path, typer.Argument(help="An .onnx or .tflite file, anybody's.")],
+    model: Annotated[Path, typer.Argument(help="An .onnx, .ort or .tflite file, anybody's.")],
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Test data for the accuracy: an .npz of x and y, or a table."),
@@ -55,7 +55,7 @@ def export(
         "export"
     ),
     format_: Annotated[
-        list[str] | None, typer.Option("--format", help="onnx, tflite; both if left out.")
+        list[str] | None, typer.Option("--format", help="onnx, tflite (both if left out), ort.")
     ] = None,
 ) -> None:
     """Write ONNX and TFLite files of a trained network."""
@@ -76,3 +76,20 @@ def predict(
 
     for prediction in answer(model, files, top=top):
         print(prediction)
+
+
+@app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="A file that edgekd exported.")],
+    golden: Annotated[
+        Path | None, typer.Option("--golden", help="golden.json; the one beside the file.")
+    ] = None,
+) -> None:
+    """Run a file on its golden samples and compare with what it gave when it was exported."""
+    from edgekd.runtimes.golden import check_golden
+
+    found = check_golden(model, golden)
+    print(
+        f"{found.file}: {found.samples} samples as exported; the largest difference is "
+        f"{found.largest:.4g}, and {found.tolerance:.4g} is allowed"
+    )

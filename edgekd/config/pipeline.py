@@ -36,7 +36,7 @@ from edgekd.config.stages import (
     TeacherSettings,
 )
 
-RUNTIME_OF = {"onnx": "onnxruntime", "tflite": "litert"}
+RUNTIME_OF = {"onnx": "onnxruntime", "ort": "onnxruntime", "tflite": "litert"}
 """What runs a file of this format."""
 
 SHORT_FORMS: dict[str, str] = {
@@ -154,6 +154,20 @@ class Pipeline(Settings):
                     f"budget.latency on {limit.device} with {limit.threads} threads is not "
                     "measured: add the device and the thread count to bench"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _route_carries_the_precision(self) -> Pipeline:
+        export = self.export
+        trained = self.quantize is not None and self.quantize.mode == "qat"
+        if export.route != "onnx2tf" or "tflite" not in export.formats or not trained:
+            return self
+        if "int8" in export.precisions:
+            raise ValueError(
+                "export.route: onnx2tf drops the quantization that was trained (its Q/DQ pairs), "
+                "and would quantize anew: take route: litert for int8, quantize: ptq, or "
+                "export.precisions: [float32]"
+            )
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -266,13 +267,38 @@ class QuantizeSettings(Settings):
         return value
 
 
+class MetadataSettings(Settings):
+    """What the exported files tell about whose they are, and under which licence."""
+
+    name: str = ""
+    """Of the model; the network's name where nothing is given."""
+    description: str = ""
+    """What it does; its task in words where nothing is given."""
+    author: str = ""
+    """A person or an organisation."""
+    license: str = ""
+    """Such as an SPDX identifier, or a text."""
+
+
 class ExportSettings(Settings):
     """Files for deployment."""
 
-    formats: tuple[Literal["onnx", "tflite"], ...] = ("onnx", "tflite")
-    """Each is checked against torch on validation samples before the stage is done."""
+    formats: tuple[Literal["onnx", "tflite", "ort"], ...] = ("onnx", "tflite")
+    """Each is checked against torch on validation samples before the stage is done. `ort` is made
+    of the `onnx` file: ONNX Runtime's own form, for reduced builds of it."""
     precisions: tuple[Literal["float32", "int8"], ...] = ("float32", "int8")
     """`int8` needs `quantize`, and is left out without it."""
+    route: Literal["litert", "onnx2tf", "auto"] = "litert"
+    """What makes the TFLite files: litert-torch, or `onnx2tf` over ONNX and tensorflow, in an
+    environment of its own (1.9 GB, made on first use). `auto` takes onnx2tf where litert-torch
+    fails, and says so."""
+    metadata: MetadataSettings | None = None
+    """Written into every file; into TFLite files as Android's tooling reads it, with the labels and
+    the input's normalisation, by tflite-support in an environment of its own (0.2 GB, made on first
+    use). `{}` takes the defaults."""
+    golden: NonNegativeInt = 8
+    """Validation samples that are written beside the files with the outputs that each gives, for an
+    app to check itself by; 0 leaves them out."""
     parity_samples: PositiveInt = 512
     """Validation samples that the parity check compares."""
 
@@ -280,6 +306,8 @@ class ExportSettings(Settings):
     def _something(self) -> ExportSettings:
         if not self.formats or not self.precisions:
             raise ValueError("name at least one format and one precision")
+        if "ort" in self.formats and "onnx" not in self.formats:
+            raise ValueError("ort is made of the onnx file: name onnx, too")
         return self
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgekd.spec import DeployedSpec, InputSpec, ModelSpec, NamedInputs, Quantization
 
-Format = Literal["onnx", "tflite"]
+Format = Literal["onnx", "tflite", "ort"]
 Precision = Literal["float32", "int8"]
 Layout = Literal["NCHW", "NHWC", "NF", "NCT"]
 Quantizations = Sequence[Quantization | None]
@@ -35,7 +35,7 @@ def layout(spec: ModelSpec, format: Format) -> Layout:
     """Where a file of this format has the channels."""
     ranks = {len(part.shape) for part in spec.input.inputs}
     if 3 in ranks:
-        return "NCHW" if format == "onnx" else "NHWC"
+        return "NHWC" if format == "tflite" else "NCHW"
     return "NCT" if 2 in ranks else "NF"
 
 

@@ -54,25 +54,35 @@ def tidy(model: Any, input_names: Sequence[str], output_name: str) -> None:
 
 def describe(model: Any, description: str, text: str) -> None:
     """Sets the model's description, and adds `text` as the metadata entry `edgekd`."""
+    model.description = description.encode()
+    add_entry(model, METADATA_NAME, text.encode())
+
+
+def add_entry(model: Any, name: str, content: bytes) -> None:
+    """Adds an entry of metadata."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model.description = description.encode()
     buffer: Any = schema.BufferT()
-    buffer.data = np.frombuffer(text.encode(), np.uint8)
-    entry: Any = schema.MetadataT()
-    entry.name = METADATA_NAME.encode()
-    entry.buffer = len(model.buffers)
+    buffer.data = np.frombuffer(content, np.uint8)
+    added: Any = schema.MetadataT()
+    added.name = name.encode()
+    added.buffer = len(model.buffers)
     model.buffers.append(buffer)
-    model.metadata.append(entry)
+    model.metadata = [*(model.metadata or []), added]
+
+
+def entry(model: Any, name: str) -> bytes | None:
+    """The content of a metadata entry; None if there is none."""
+    for known in model.metadata or []:
+        if known.name == name.encode():
+            return bytes(model.buffers[known.buffer].data)
+    return None
 
 
 def read_entry(content: bytes) -> str | None:
     """The text of the metadata entry `edgekd`; None if there is none."""
-    model = parse(content)
-    for entry in model.metadata or []:
-        if entry.name == METADATA_NAME.encode():
-            return bytes(model.buffers[entry.buffer].data).decode()
-    return None
+    found = entry(parse(content), METADATA_NAME)
+    return None if found is None else found.decode()
 
 
 def pack(model: Any) -> bytes:

@@ -37,7 +37,17 @@ def export_tflite(
     Raises:
         StageError: TFLite cannot express the network; the operator is named.
     """
-    model = flatbuffer.parse(_converted(module, spec, precision))
+    return write_tflite(
+        flatbuffer.parse(_converted(module, spec, precision)), spec, path, precision
+    )
+
+
+def write_tflite(model: Any, spec: ModelSpec, path: Path, precision: Precision) -> DeployedSpec:
+    """Writes a converted model with the spec's names and the spec inside.
+
+    Args:
+        model: as `flatbuffer.parse` gives it, inputs in the spec's order.
+    """
     *inputs, output = flatbuffer.end_quantizations(model)
     told = deployed(spec, "tflite", precision, inputs, output)
     flatbuffer.tidy(model, [part.name for part in spec.input.inputs], spec.output)

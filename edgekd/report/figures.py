@@ -36,7 +36,7 @@ TITLES = {
     "ensemble": "All together",
 }
 RUNTIMES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "litert": "LiteRT"}
-FORMATS = {"torch": "PyTorch", "onnx": "ONNX", "tflite": "TFLite"}
+FORMATS = {"torch": "PyTorch", "onnx": "ONNX", "tflite": "TFLite", "ort": "ORT"}
 
 
 def base(node: str) -> str:

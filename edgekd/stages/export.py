@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,8 +11,11 @@ from edgekd.config.base import Settings
 from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import ExportSettings
 from edgekd.errors import ConfigError, StageError
+from edgekd.export.routes import routes
 from edgekd.results import ModelFigures, ParityFigures
 from edgekd.stages.base import Job, Made
+from edgekd.stages.export_facts import describe, golden
+from edgekd.stages.export_routes import Judge, Written, calibration_of, write_routed
 from edgekd.stages.networks import saved_network
 from edgekd.stages.quantize import FLOAT
 
@@ -20,7 +24,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from edgekd.data.dataset import Dataset
+    from edgekd.export.parity import Comparison
     from edgekd.spec import DeployedSpec, ModelSpec, Task
+
+
+COMPARED_AS = {"onnx": "onnxruntime", "ort": "onnxruntime (.ort)", "tflite": "litert"}
+"""What a file of this format is called beside the others."""
+ANEW = "torch float32/litert"
+"""The pair of an int8 file that onnx2tf quantized: it has no network in torch to agree with."""
 
 
 class ExportStage(Settings):
@@ -31,6 +43,8 @@ class ExportStage(Settings):
     it, and its files are there for comparison."""
     quantized: bool
     """Whether the network is in quantization-aware form."""
+    calibration: int | None = None
+    """Training samples that onnx2tf quantizes with; None where the quantization was trained."""
     export: ExportSettings
     """Formats and precisions."""
 
@@ -42,6 +56,8 @@ class _Variant:
     precision: Literal["float32", "int8"]
     modules: dict[str, nn.Module]
     reference: nn.Module
+    plain: nn.Module
+    """The network in float32, which onnx2tf converts for every precision."""
 
 
 def run(job: Job[ExportStage]) -> Made:
@@ -64,7 +80,6 @@ def run(job: Job[ExportStage]) -> Made:
 def _export(job: Job[ExportStage]) -> Made:
     from edgekd import inputs
     from edgekd.data.dataset import load
-    from edgekd.export.parity import quantization_step
     from edgekd.models.count import macs, parameters
 
     settings = job.settings
@@ -74,18 +89,27 @@ def _export(job: Job[ExportStage]) -> Made:
     size, work = parameters(network.model), macs(network.model, data.spec)
     few = inputs.take(data.validation.x, slice(settings.export.parity_samples))
     x = data.spec.normalise(few)
+    y = data.validation.y[: settings.export.parity_samples]
     models: list[ModelFigures] = []
     parity: list[ParityFigures] = []
+    warnings: list[str] = []
     int8: DeployedSpec | None = None
     for variant in _variants(settings.export, settings.quantized, network.model, source):
-        outputs = {"torch": _torch_logits(variant.reference, x)}
-        for form in settings.export.formats:
+        reference = _torch_logits(variant.reference, x)
+        outputs = {"torch": reference}
+        step = partial(_step, reference, int8)
+        judge = Judge(network.spec, x, y, reference, variant.precision, step)
+        for form in sorted(settings.export.formats, key="ort".__eq__):  # after its .onnx
             job.progress.message(f"{settings.role} to {form}, {variant.precision}")
             path = job.out / f"{settings.role}-{variant.precision}.{form}"
-            written = _write(form, variant, network.spec, path)
-            if variant.precision == "int8":
-                int8 = written
-            outputs[RUNTIME_OF[form]] = _runtime_logits(path, x)
+            made = _make(job, form, variant, path, judge, data)
+            warnings += made.warnings
+            warnings += describe(path, made.told, settings.export.metadata, job.progress)
+            if made.anew is not None:
+                parity.append(_figures(job, variant.precision, ANEW, made.anew))
+            else:
+                outputs[COMPARED_AS[form]] = _runtime_logits(path, x)
+                int8 = made.told if variant.precision == "int8" else int8
             models.append(
                 ModelFigures(
                     stage=settings.role,
@@ -98,11 +122,26 @@ def _export(job: Job[ExportStage]) -> Made:
                     macs=work,
                 )
             )
-        step = quantization_step(outputs["torch"], int8)
-        parity += _compare(job, variant.precision, outputs, step, data.task)
-    least = min(row.agreement for row in parity)
-    files = f"{len(models)} files" if len(models) > 1 else "1 file"
-    return Made(note=f"{files}, runtimes agree on {least:.2%}", models=models, parity=parity)
+        parity += _compare(job, variant.precision, outputs, _step(reference, int8), data.task)
+    if settings.export.golden:
+        golden(job.out, models, data, settings.export.golden)
+    warnings = list(dict.fromkeys(warnings))
+    for text in warnings:
+        job.progress.message(f"warning: {text}")
+    note = f"{len(models)} files" if len(models) > 1 else "1 file"
+    agreed = [row.agreement for row in parity if row.pair != ANEW]
+    note += f", runtimes agree on {min(agreed):.2%}" if agreed else ""
+    return Made(note=note, models=models, parity=parity, warnings=warnings)
+
+
+def _step(
+    reference: NDArray[np.float32], int8: DeployedSpec | None, own: DeployedSpec | None = None
+) -> float:
+    """The unit of differences: the step of the file's own int8 output, or of the int8 file's."""
+    from edgekd.export.parity import quantization_step
+
+    quantized = own is not None and own.output_quantization is not None
+    return quantization_step(reference, own if quantized else int8)
 
 
 def _variants(
@@ -120,11 +159,34 @@ def _variants(
             "onnx": folded,
             "tflite": quantize.convert(prepared, fold=False),
         }
-        variants.append(_Variant("int8", modules, folded))
+        variants.append(_Variant("int8", modules, folded, network.eval()))
     if "float32" in wanted or not variants:
         network = network.eval()
-        variants.append(_Variant("float32", {"onnx": network, "tflite": network}, network))
+        variants.append(_Variant("float32", {"onnx": network, "tflite": network}, network, network))
     return variants
+
+
+def _make(
+    job: Job[ExportStage], form: str, variant: _Variant, path: Path, judge: Judge, data: Dataset
+) -> Written:
+    """Writes one file; an .ort file is made of the .onnx file beside it."""
+    if form == "ort":
+        from edgekd.export.ort_file import export_ort
+
+        return Written(export_ort(path.with_suffix(".onnx"), path))
+    if form == "onnx":
+        return Written(_write(form, variant, judge.spec, path))
+    settings = job.settings
+    trained = variant.precision == "int8" and settings.calibration is None
+    return write_routed(
+        path,
+        judge,
+        routes(settings.export, trained_int8=trained),
+        module=variant.modules["tflite"],
+        plain=variant.plain,
+        calibration=lambda: calibration_of(data, settings.calibration or 0, job.seed),
+        progress=job.progress,
+    )
 
 
 def _write(form: str, variant: _Variant, spec: ModelSpec, path: Path) -> DeployedSpec:
@@ -166,10 +228,16 @@ def _compare(
         pair = f"{name}/{other}"
         comparison = compare(left, right, step, task)
         check(comparison, pair=f"{settings.role}: {pair}", precision=precision)
-        rows.append(
-            comparison.figures(stage=settings.role, seed=job.seed, precision=precision, pair=pair)
-        )
+        rows.append(_figures(job, precision, pair, comparison))
     return rows
+
+
+def _figures(
+    job: Job[ExportStage], precision: str, pair: str, comparison: Comparison
+) -> ParityFigures:
+    return comparison.figures(
+        stage=job.settings.role, seed=job.seed, precision=precision, pair=pair
+    )
 
 
 def export_folder(source: Path, out: Path, formats: tuple[str, ...]) -> list[Path]:
@@ -178,7 +246,7 @@ def export_folder(source: Path, out: Path, formats: tuple[str, ...]) -> list[Pat
     Args:
         source: a folder that holds a saved model, such as runs/NAME/quantize-KEY.
         out: where the files go; made if need be.
-        formats: of "onnx" and "tflite".
+        formats: of "onnx", "tflite" and "ort", which is made of the onnx file.
 
     Returns:
         The files. They are not compared with torch here, because no samples are at hand; the
@@ -190,7 +258,9 @@ def export_folder(source: Path, out: Path, formats: tuple[str, ...]) -> list[Pat
     """
     unknown = sorted(set(formats) - set(RUNTIME_OF))
     if unknown:
-        raise ConfigError(f"{unknown[0]} is no format.", fix="--format onnx or --format tflite")
+        raise ConfigError(f"{unknown[0]} is no format.", fix="--format onnx, tflite or ort")
+    if "ort" in formats and "onnx" not in formats:
+        raise ConfigError("ort is made of the onnx file.", fix="--format onnx --format ort")
     quantized = (source / FLOAT).is_dir()
     folder = source / FLOAT if quantized else source
     if not (folder / "model.json").is_file():
@@ -203,8 +273,13 @@ def export_folder(source: Path, out: Path, formats: tuple[str, ...]) -> list[Pat
     out.mkdir(parents=True, exist_ok=True)
     written = []
     for variant in _variants(ExportSettings(), quantized, network.model, source):
-        for form in formats:
+        for form in sorted(formats, key="ort".__eq__):
             path = out / f"model-{variant.precision}.{form}"
-            _write(form, variant, network.spec, path)
+            if form == "ort":
+                from edgekd.export.ort_file import export_ort
+
+                export_ort(path.with_suffix(".onnx"), path)
+            else:
+                _write(form, variant, network.spec, path)
             written.append(path)
     return written
