@@ -290,11 +290,11 @@ class ExportSettings(Settings):
     """`int8` needs `quantize`, and is left out without it."""
     route: Literal["litert", "onnx2tf", "auto"] = "litert"
     """What makes the TFLite files: litert-torch, or `onnx2tf` over ONNX and tensorflow, in an
-    environment of its own (1.9 GB, made on first use). `auto` takes onnx2tf where litert-torch
+    environment of its own (2.2 GB, made on first use). `auto` takes onnx2tf where litert-torch
     fails, and says so."""
     metadata: MetadataSettings | None = None
     """Written into every file; into TFLite files as Android's tooling reads it, with the labels and
-    the input's normalisation, by tflite-support in an environment of its own (0.2 GB, made on first
+    the input's normalisation, by tflite-support in an environment of its own (0.4 GB, made on first
     use). `{}` takes the defaults."""
     golden: NonNegativeInt = 8
     """Validation samples that are written beside the files with the outputs that each gives, for an

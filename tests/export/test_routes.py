@@ -15,6 +15,7 @@ from edgekd.errors import ConfigError, StageError
 from edgekd.export import flatbuffer
 from edgekd.export.onnx2tf_file import export_tflite_by_onnx2tf
 from edgekd.export.routes import first_that_works, routes
+from edgekd.progress import SILENT
 from edgekd.runtimes import load
 from edgekd.spec import InputSpec, ModelSpec, NamedInputs
 from edgekd.stages.export_routes import Judge, write_routed
@@ -119,8 +120,20 @@ def test_several_inputs_keep_their_names_order_and_layout(onnx2tf, tmp_path):
     assert [graph.tensors[i].name.decode() for i in graph.inputs] == ["zeta", "picture", "codes"]
 
 
+class Scattered(nn.Module):
+    """litert-torch fails at the scatter; ONNX, onnx2tf and LiteRT know it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(64, 10)
+
+    def forward(self, x):
+        y = self.first(x)
+        return torch.zeros_like(y).scatter(1, torch.argsort(y, 1), y)
+
+
 class Determinant(nn.Module):
-    """litert-torch knows no determinant; ONNX and onnx2tf do."""
+    """litert-torch knows no determinant, and onnx2tf makes it an operator of tensorflow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,21 +143,37 @@ class Determinant(nn.Module):
         return self.head(torch.linalg.det(self.first(x).reshape(-1, 8, 2, 2)))
 
 
+def _judge(model: nn.Module) -> Judge:
+    x = samples("row")
+    with torch.no_grad():
+        wanted = model(x).numpy()
+    return Judge(spec_of("row"), x.numpy(), wanted.argmax(1), wanted, "float32", lambda _: 0.01)
+
+
 @pytest.mark.slow
 def test_auto_takes_onnx2tf_where_litert_fails_and_says_so(onnx2tf, tmp_path):
     torch.manual_seed(0)
-    model, x = Determinant().eval(), samples("row")
-    with torch.no_grad():
-        wanted = model(x).numpy()
-    judge = Judge(spec_of("row"), x.numpy(), wanted.argmax(1), wanted, "float32", lambda _: 0.01)
+    model = Scattered().eval()
+    judge = _judge(model)
     path = tmp_path / "d.tflite"
-    given = {"module": model, "plain": model, "calibration": x.numpy, "progress": None}
+    given = {"module": model, "plain": model, "calibration": None, "progress": SILENT}
     with pytest.raises(StageError):
         write_routed(path, judge, ("litert",), **given)
     made = write_routed(path, judge, ("litert", "onnx2tf"), **given)
     (warning,) = made.warnings
     assert "onnx2tf" in warning and "litert-torch failed" in warning
-    np.testing.assert_allclose(load(path).run(x.numpy()), wanted, atol=1e-4)
+    np.testing.assert_allclose(load(path).run(judge.x), judge.reference, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_what_neither_route_can_is_refused_with_both_reasons(onnx2tf, tmp_path):
+    model = Determinant().eval()
+    given = {"module": model, "plain": model, "calibration": None, "progress": SILENT}
+    with pytest.raises(StageError, match="Neither route") as caught:
+        write_routed(tmp_path / "d.tflite", _judge(model), ("litert", "onnx2tf"), **given)
+    assert "aten._linalg_det" in caught.value.where
+    assert "FlexMatrixDeterminant" in caught.value.where
+    assert not list(tmp_path.iterdir()), "nothing is written half"
 
 
 @pytest.mark.slow
@@ -155,7 +184,7 @@ def test_int8_by_onnx2tf_is_whole_int8_and_judged_by_its_score(onnx2tf, tmp_path
     spec = spec_of("resnet8")
     judge = Judge(spec, x, y, ours, "int8", lambda told: told.output_quantization.scale)
     path = tmp_path / "r.tflite"
-    given = {"module": model, "plain": model, "calibration": lambda: x[:128], "progress": None}
+    given = {"module": model, "plain": model, "calibration": lambda: x[:128], "progress": SILENT}
     made = write_routed(path, judge, ("onnx2tf",), **given)
     assert made.anew is not None and made.anew.agreement > 0.97
     graph = flatbuffer.parse(path.read_bytes()).subgraphs[0]
