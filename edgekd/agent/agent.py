@@ -497,7 +497,7 @@ def load(path: str, threads: int = 1) -> ModelFile:
     kinds = {".onnx": OnnxFile, ".ort": OnnxFile, ".tflite": TfliteFile}
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
     if suffix not in kinds:
-        raise AgentError("This is none of .onnx, .ort and .tflite.", path)
+        raise AgentError("This is neither an .onnx, .ort nor .tflite file.", path)
     if os.path.getsize(path) == 0:  # noqa: PTH202
         raise AgentError("This model file is empty.", path, "copy or export it again")
     import_runtime(path)

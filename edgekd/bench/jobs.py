@@ -109,7 +109,7 @@ def bench_file(
     """
     form = path.suffix.lower().lstrip(".")
     if form not in RUNTIME_OF:
-        raise ConfigError("This is none of .onnx, .ort and .tflite.", where=str(path))
+        raise ConfigError("This is neither an .onnx, .ort nor .tflite file.", where=str(path))
     deployed = load(path).describe()
     model = BenchModel(
         path=path,
