@@ -15,10 +15,9 @@ from pydantic import ValidationError
 
 from edgekd import search
 from edgekd.advice.advise import advise
+from edgekd.ahead import check_ahead, required
 from edgekd.config.load import load_pipeline, validate
-from edgekd.config.methods import needs_features
 from edgekd.config.pipeline import Pipeline
-from edgekd.config.stages import Require
 from edgekd.errors import ConfigError, StageError
 from edgekd.plan import ORDER, Node, make_plan
 from edgekd.progress import SILENT, Progress
@@ -26,17 +25,13 @@ from edgekd.results import ModelFigures, StageFigures, Summary, TeacherFigures
 from edgekd.stages.assistant import choose
 from edgekd.stages.base import Job, Made
 from edgekd.stages.check import no_better
-from edgekd.stages.layer_check import check_layers
 from edgekd.stages.networks import validation_of
 from edgekd.stages.report import REPORT, write_report
-from edgekd.stages.task_check import check_task, check_unlabelled
 from edgekd.stages.teacher import check_gate
 from edgekd.store import Store, read_json, write_json
 from edgekd.summary import gather
 
 SUMMARY = "summary.json"
-DATASET_FILE = "dataset.json"
-"""What the data stage writes about the data."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +143,17 @@ def _run(
     progress.run_started(pipeline.name, [node.name for node in nodes])
     manifests: dict[str, dict[str, Any]] = {}
     stages: list[StageFigures] = []
+    early: dict[str, tuple[dict[str, Any], bool]] = {}
+
+    def take(node: Node) -> tuple[dict[str, Any], bool]:
+        found = store.finished(node.kind, node.key)
+        if found is not None:
+            return found, True
+        shared = node.shared and node not in again
+        return _make(node, store, base, progress, shared=shared)
+
     for node in nodes:
-        manifest = store.finished(node.kind, node.key)
-        cached = manifest is not None
-        if manifest is None:
-            shared = node.shared and node not in again
-            manifest, cached = _make(node, store, base, progress, shared=shared)
+        manifest, cached = early[node.name] if node.name in early else take(node)
         manifests[node.name] = manifest
         if node.stage == "data" and not cached:  # told before anything is trained
             for text in manifest["warnings"]:
@@ -167,14 +167,9 @@ def _run(
             node.name, cached=cached, seconds=manifest["seconds"], note=manifest["note"]
         )
         if node.stage == "data":
-            facts = read_json(store.path(node.kind, node.key) / DATASET_FILE)
-            task = facts.get("task", "classification")
-            check_task(pipeline, task)
-            check_unlabelled(pipeline, task, facts.get("unlabelled", 0))
-            if _layers_named(pipeline) and _will_train(nodes, store):
-                check_layers(pipeline, store.path(node.kind, node.key), base)
+            early = check_ahead(pipeline, nodes, store, base, take)
         if node.kind == "teacher":
-            check_gate(_require(pipeline, node), validation_of(manifest), node.name)
+            check_gate(required(pipeline, node), validation_of(manifest), node.name)
     return _conclude(pipeline, store, stages, manifests)
 
 
@@ -273,7 +268,7 @@ def _make(
     def waiting() -> None:
         progress.message(f"{node.name} is being made by another edgekd; waiting for it")
 
-    with store.making(node.kind, node.key, waiting) as out:
+    with store.making(node.kind, node.key, waiting, shared=shared) as out:
         found = store.finished(node.kind, node.key)
         if found is None and shared and store.adopt(node.kind, node.key):
             found = store.finished(node.kind, node.key)
@@ -340,25 +335,6 @@ def _with_assistant(pipeline: Pipeline, base: Path, store: Store, progress: Prog
     chosen = (assistant,) if assistant is not None else ()
     distill = pipeline.distill.model_copy(update={"assistant": chosen})
     return pipeline.model_copy(update={"distill": distill})
-
-
-def _require(pipeline: Pipeline, node: Node) -> Require:
-    """The gate of a teacher: of several, its own."""
-    number = node.stage.removeprefix("teacher")
-    return pipeline.teachers[int(number[1:]) - 1].require if number else pipeline.teacher.require
-
-
-def _layers_named(pipeline: Pipeline) -> bool:
-    """Whether the file names layers of a student that no search has yet to find."""
-    kept = pipeline.quantize is not None and bool(pipeline.quantize.keep_float)
-    asked = any(map(needs_features, pipeline.methods.values()))
-    return pipeline.student.search is None and (kept or asked)
-
-
-def _will_train(nodes: Sequence[Node], store: Store) -> bool:
-    """Whether a network is still to be trained whose layers the file may name."""
-    stages = ("teacher", "tune", "distill", "finetune", "quantize")
-    return any(n.stage in stages and store.finished(n.kind, n.key) is None for n in nodes)
 
 
 def _no_better(node: Node, manifests: Mapping[str, Mapping[str, Any]]) -> list[str]:

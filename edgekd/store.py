@@ -3,6 +3,7 @@
 runs/NAME/STAGE-KEY/manifest.json   inputs' keys, settings, versions, time, figures
 runs/NAME/STAGE-KEY/...             what the stage made
 runs/NAME/.work/STAGE-KEY/          the same while it is being made: checkpoints survive a kill
+runs/.locks/STAGE-KEY.lock          held while an artefact is made that run folders share
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from edgekd.errors import EdgekdError, StageError
 
 MANIFEST = "manifest.json"
 KEY_LENGTH = 12
+LOCKS = ".locks"
+"""Beside the run folders: locks of what they share."""
 
 
 def canonical_json(value: Any) -> str:
@@ -94,18 +97,31 @@ class Store:
 
     @contextlib.contextmanager
     def making(
-        self, stage: str, key: str, waiting: Callable[[], None] | None = None
+        self,
+        stage: str,
+        key: str,
+        waiting: Callable[[], None] | None = None,
+        *,
+        shared: bool = False,
     ) -> Iterator[Path]:
         """A working folder for the artefact. It outlives a killed process, so that work goes on.
 
         While another process makes the same artefact, this one calls `waiting` and waits until that
         is finished or dead; look then whether it is `finished`.
 
+        Args:
+            shared: wait for one that makes it in a run folder beside this one, too; then `adopt`.
+
         Raises:
             EdgekdError: another process makes it, and `waiting` is left out.
         """
         folder = self.work / f"{stage}-{key}"
-        with locked(self.work / f"{stage}-{key}.lock", waiting):
+        lock = f"{stage}-{key}.lock"
+        with contextlib.ExitStack() as held:
+            # Always in this order, so that no two wait for each other.
+            held.enter_context(locked(self.work / lock, waiting))
+            if shared and self.finished(stage, key) is None:
+                held.enter_context(locked(self.folder.parent / LOCKS / lock, waiting))
             folder.mkdir(exist_ok=True)
             yield folder
             with contextlib.suppress(OSError):  # not empty, or renamed: it is of use

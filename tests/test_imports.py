@@ -15,7 +15,7 @@ LAYERS = [
     {"cli", "__init__"},
     {"deploy", "labels"},
     {"pipeline"},
-    {"clean"},
+    {"clean", "ahead"},
     {"plan", "summary", "advice", "starter", "doctor", "search"},
     {"schema"},
     {"stages"},

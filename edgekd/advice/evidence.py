@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekd.config.methods import parts_of
 from edgekd.config.stages import DistillSettings
-from edgekd.results import Estimate, RetentionFigures, Summary
+from edgekd.results import Estimate, ModelFigures, RetentionFigures, Summary
 from edgekd.tasks.names import is_share, shown
 from edgekd.train.history import EpochRecord
 
@@ -52,6 +52,8 @@ class Evidence:
     """What pruning changed."""
     quantized: Estimate | None = None
     """What int8 changed against the form before it."""
+    gap: float | None = None
+    """The teacher's parameters over the student's."""
     settings: Mapping[str, Any] | None = None
     """The pipeline, every default written out."""
 
@@ -141,8 +143,17 @@ def evidence(summary: Summary, epochs: Sequence[EpochRecord]) -> Evidence:
         control_train=control.train.value if control and control.train else None,
         pruned=pruned.step if pruned else None,
         quantized=quantized.step if quantized else None,
+        gap=_gap(summary, model),
         settings=summary.settings,
     )
+
+
+def _gap(summary: Summary, student: ModelFigures | None) -> float | None:
+    """See `Evidence.gap`."""
+    teacher = next((m for m in summary.models if m.stage == "teacher"), None)
+    if teacher is None or student is None or not teacher.parameters or not student.parameters:
+        return None
+    return teacher.parameters / student.parameters
 
 
 def late_fall(losses: Sequence[float]) -> float | None:

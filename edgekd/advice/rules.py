@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekd.advice.evidence import Evidence
+from edgekd.stages.assistant import LARGE_GAP
 
 STILL_FALLING = 0.4
 """A training whose loss falls by more than this share in its second half could go on. Of digits'
@@ -67,10 +68,21 @@ def _closer_teacher(e: Evidence) -> tuple[str, str | None]:
             "for fewer epochs."
         )
         return text, "distill.method={name: dist}"
-    text = "Put an assistant between the two, or take a teacher that was trained for fewer epochs."
+    if e.gap is not None and e.gap >= LARGE_GAP and _may_have_an_assistant(e):
+        text = (
+            "Put an assistant between the two, or take a teacher that was trained for fewer epochs."
+        )
+        return text, "distill.assistant=auto"
+    epochs = e.setting("teacher.train.epochs")
+    setting = f"teacher.train.epochs={epochs // 2}" if epochs and epochs > 1 else None
+    return "Take a teacher that was trained for fewer epochs.", setting
+
+
+def _may_have_an_assistant(e: Evidence) -> bool:
+    """Whether `assistant: auto` would find one: it takes the student's network, wider."""
+    student = str(e.setting("student.model.name") or ":")
     on_logits = e.setting("distill.method.name") in ON_LOGITS
-    alone = on_logits and e.setting("distill.assistant") == []
-    return text, "distill.assistant=auto" if alone else None
+    return on_logits and ":" not in student and e.setting("distill.assistant") == []
 
 
 def _more_data(e: Evidence) -> tuple[str, str | None]:

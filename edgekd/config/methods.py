@@ -35,7 +35,7 @@ from edgekd.config.logit_methods import (
 )
 from edgekd.config.method_base import FromFeatures, FromTeacher
 from edgekd.config.mutual import MutualSettings
-from edgekd.config.schedules import AUTO, settled, start_of
+from edgekd.config.schedules import AUTO, WeightSchedule, settled, start_of
 
 __all__ = [
     "COMPARE_CLASSES",
@@ -69,6 +69,7 @@ __all__ = [
     "parts_of",
     "temperature_of",
     "usual",
+    "weighed_by_gap",
     "without_features",
 ]
 
@@ -173,6 +174,12 @@ def is_auto(method: Method) -> bool:
 def is_mutual(method: Method) -> bool:
     """Whether networks beside the student are trained with it."""
     return any(isinstance(part, MutualSettings) for part in parts_of(method))
+
+
+def weighed_by_gap(method: Method) -> bool:
+    """Whether the student's gap to the teacher on validation drives a weight."""
+    weights = (getattr(part, "weight", None) for part in parts_of(method))
+    return any(isinstance(weight, WeightSchedule) and weight.by == "gap" for weight in weights)
 
 
 def usual(method: Method) -> Method:

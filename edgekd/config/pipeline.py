@@ -20,9 +20,10 @@ from edgekd.config.methods import (
     needs_features,
     needs_logits,
     parts_of,
+    weighed_by_gap,
 )
 from edgekd.config.quality import QualitySettings
-from edgekd.config.schedules import WeightSchedule, start_of
+from edgekd.config.schedules import start_of
 from edgekd.config.stages import (
     BenchSettings,
     DistillSettings,
@@ -252,10 +253,13 @@ class Pipeline(Settings):
     @model_validator(mode="after")
     def _gap_is_of_the_first_training(self) -> Pipeline:
         for field, method in self.later_methods.items():
-            for part in parts_of(method):
-                weight = getattr(part, "weight", None)
-                if isinstance(weight, WeightSchedule) and weight.by == "gap":
-                    raise ValueError(f"{field}: weight by gap is for `distill`")
+            if weighed_by_gap(method):
+                raise ValueError(f"{field}: weight by gap is for `distill`")
+        if self.teacher.features_only and weighed_by_gap(self.distill.method):
+            raise ValueError(
+                "distill.method: weight by gap needs the teacher's score, and this one is of other "
+                "classes (teacher.features_only): give `weight` a schedule of epochs"
+            )
         return self
 
     @property

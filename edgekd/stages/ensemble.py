@@ -86,13 +86,18 @@ def _weights(job: Job[EnsembleStage], numbers: Sequence[int]) -> NDArray[np.floa
     for number in numbers:
         found = validation_of(read_json(job.inputs[f"teacher-{number}"] / MANIFEST))
         if found is None:
-            raise StageError(
-                "A teacher without answers on validation cannot be weighed by its score.",
-                where=f"teachers, the {number}. of {len(numbers)}",
-                fix="add validation_logits to its file, or take teacher_weights: average",
-            )
+            raise no_score(number, len(numbers))
         scores.append(found.value)
     return score_weights(scores)
+
+
+def no_score(number: int, teachers: int) -> StageError:
+    """The error about a teacher that is to be weighed by a score that it does not have."""
+    return StageError(
+        "A teacher without answers on validation cannot be weighed by its score.",
+        where=f"teachers, the {number}. of {teachers}",
+        fix="add validation_logits to its file, or take teacher_weights: average",
+    )
 
 
 def _mixed(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.data.dataset import Dataset
+    from edgekd.stages.teacher import TeacherStage
 
 SHIFTED = 0.1
 """Share of a deviation by which another normalisation is worth a warning."""
@@ -70,6 +71,25 @@ def with_weights(
             )
         return model, warnings
     return model, warnings + ([f"Tensors of the teacher start fresh: {named}."] if fresh else [])
+
+
+def check_weights(settings: TeacherStage, data_folder: Path, base: Path) -> None:
+    """Whether the weights that a teacher's training starts from are of its network.
+
+    Raises:
+        StageError: they cannot be read, or no tensor of them fits.
+    """
+    import torch
+
+    from edgekd.data.dataset import load
+    from edgekd.models.build import build
+
+    assert settings.model is not None and settings.weights is not None
+    data, path = load(data_folder), base / settings.weights
+    fresh = settings.model.model_copy(update={"pretrained": False})
+    with torch.random.fork_rng(devices=[]):
+        model = build(fresh, data.spec, data.classes, base)
+        with_weights(model, settings.model, path, data, base, trained=True)
 
 
 def _compare(spec: ModelSpec, data: Dataset, path: Path) -> list[str]:

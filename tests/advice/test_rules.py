@@ -116,6 +116,24 @@ def test_a_student_that_still_learns_has_no_gap_yet():
     assert [row.limit for row in rows] == ["epochs"]
 
 
+@pytest.mark.parametrize(
+    ("gap", "student", "assistant", "setting"),
+    [
+        (12.0, "resnet8", [], "distill.assistant=auto"),
+        (9.0, "resnet8", [], "teacher.train.epochs=20"),  # `auto` would put none there
+        (None, "resnet8", [], "teacher.train.epochs=20"),
+        (12.0, "timm:net", [], "teacher.train.epochs=20"),
+        (12.0, "resnet8", [{"name": "resnet8"}], "teacher.train.epochs=20"),
+    ],
+)
+def test_an_assistant_is_advised_where_auto_would_find_one(gap, student, assistant, setting):
+    distill = SETTINGS["distill"] | {"method": {"name": "dist"}, "assistant": assistant}
+    settings = SETTINGS | {"distill": distill, "student": {"model": {"name": student}}}
+    (row,) = told(missed=0.3, control_train=None, gap=gap, settings=settings)
+    assert (row.limit, row.setting) == ("capacity gap", setting)
+    assert ("assistant" in row.advice) == ("assistant" in setting)
+
+
 def test_ptq_is_told_of_qat():
     settings = {**SETTINGS, "quantize": {"mode": "ptq"}}
     (row,) = told(quantized=estimate(-0.03), settings=settings)

@@ -104,12 +104,12 @@ def test_from_makes_it_again_and_does_not_take_another_run_folders(root: Path):
 
 
 def start(root: Path, name: str, pause: float) -> subprocess.Popen[bytes]:
-    (root / "p.json").write_text(json.dumps(pipeline(root, pause) | {"name": name}))
+    (root / f"{name}.json").write_text(json.dumps(pipeline(root, pause) | {"name": name}))
     program = (
         "import json, sys, edgekd\n"
         "edgekd.run(json.load(open(sys.argv[1])), until='check', runs=sys.argv[2])\n"
     )
-    command = [sys.executable, "-c", program, str(root / "p.json"), str(root / "runs")]
+    command = [sys.executable, "-c", program, str(root / f"{name}.json"), str(root / "runs")]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
@@ -122,6 +122,16 @@ def test_two_processes_at_once_make_one_cache(root: Path):
     assert np.load(folder / "logits.npy").shape[::2] == (4, 3)
     assert (root / "runs/a" / SUMMARY).is_file() and summary.stages
     assert not [path for path in (root / "runs/a/.work").iterdir() if path.is_dir()]
+
+
+@pytest.mark.slow
+def test_two_run_folders_at_once_make_one_cache(root: Path):
+    """The second one waits for the first one's teacher and its cache, and takes both."""
+    processes = [start(root, name, 0.2) for name in ("a", "b")]
+    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+    assert views_asked(root) == 4
+    files = [next((root / "runs" / name).glob("softlabels-*/logits.npy")) for name in "ab"]
+    assert files[0].samefile(files[1])
 
 
 def test_a_killed_writer_leaves_nothing_that_is_taken_for_a_cache(root: Path):
