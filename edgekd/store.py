@@ -26,6 +26,16 @@ LOCKS = ".locks"
 """Beside the run folders: locks of what they share."""
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept for all runs: $EDGEKD_CACHE, or edgekd in the user's
+    cache folder."""
+    own = os.environ.get("EDGEKD_CACHE")
+    if own:
+        return Path(own)
+    users = os.environ.get("XDG_CACHE_HOME")
+    return (Path(users) if users else Path.home() / ".cache") / "edgekd"
+
+
 def canonical_json(value: Any) -> str:
     """`value` as JSON with one spelling: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -11,20 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import DataError
-from edgekd.store import digest, write_json
+from edgekd.store import cache_folder, digest, write_json
 
 JUST_NOW = 2 * 10**9
 """Nanoseconds. A file that was changed so shortly ago could change again without a new time, as
 file systems count time in steps; its fingerprint is not remembered."""
-
-
-def cache_folder() -> Path:
-    """Where decoded data is kept: $EDGEKD_CACHE, or edgekd in the user's cache folder."""
-    own = os.environ.get("EDGEKD_CACHE")
-    if own:
-        return Path(own)
-    users = os.environ.get("XDG_CACHE_HOME")
-    return (Path(users) if users else Path.home() / ".cache") / "edgekd"
 
 
 def file_fingerprint(path: Path) -> str:

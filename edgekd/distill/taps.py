@@ -16,21 +16,23 @@ from edgekd import inputs
 from edgekd.errors import StageError
 from edgekd.spec import Inputs
 
-WRAPPED = ("", "network.", "_orig_mod.", "_orig_mod.network.")
-"""Where a network may lie inside another: one of another library in edgekd's own, and one that is
-compiled. Layers are named without these."""
+WRAPPERS = ("module", "_orig_mod", "network")
+"""Children that hold a whole network: of DistributedDataParallel, of `torch.compile`, and one of
+another library in edgekd's own. Layers are named without these."""
 
 
 class Taps:
     """Outputs of named layers in the latest forward pass; a context manager that hooks them.
 
-    Hooks outlast pruning and `torch.compile`, if they are set before it. Of a layer that is called
-    several times in a pass, the last output counts; of one whose output the next layer changes in
-    place, what it was changed to.
+    Hooks outlast pruning in place, `torch.compile` and DistributedDataParallel, set before or
+    after; a compiled network is not compiled anew for the same taps, entered again. Of a layer that
+    is called several times in a pass, the last output counts; of one whose output the next layer
+    changes in place, what it was changed to.
 
     Args:
         model: any network; nothing of it is changed.
-        names: of its layers, as in `named_modules()`.
+        names: of its layers, as in `named_modules()`, with or without those of wrappers
+            (`module.`, `_orig_mod.`).
     """
 
     def __init__(self, model: nn.Module, names: Iterable[str]) -> None:
@@ -41,7 +43,7 @@ class Taps:
 
     def __enter__(self) -> Taps:
         for name in self.names:
-            layer = self.model.get_submodule(name)
+            layer = layer_of(self.model, name)
             self._handles.append(layer.register_forward_hook(partial(_keep, self.kept, name)))
         return self
 
@@ -99,11 +101,12 @@ def find_layers(model: nn.Module, pattern: str, role: str) -> list[str]:
         StageError: there is no such layer; lists the nearest.
     """
     names = [name for name, _ in model.named_modules() if name]
-    for prefix in WRAPPED:
-        found = [name for name in names if _matches(name, prefix + pattern)]
-        if found:
-            return found
-    shown = [name.removeprefix("_orig_mod.").removeprefix("network.") for name in names]
+    for prefix in ("", *_prefixes(model)):
+        for asked in (pattern, _bare(pattern)):
+            found = [name for name in names if _matches(name, prefix + asked)]
+            if found:
+                return found
+    shown = list(filter(None, map(_bare, names)))
     near = difflib.get_close_matches(pattern, shown, n=3, cutoff=0.5)
     some = ", ".join(near or shown[:8])
     raise StageError(
@@ -111,6 +114,53 @@ def find_layers(model: nn.Module, pattern: str, role: str) -> list[str]:
         where="method.layers",
         fix=f"did you mean {some}?" if near else f"its layers are {some}, ...",
     )
+
+
+def layer_of(model: nn.Module, name: str) -> nn.Module:
+    """The layer of a name that the network, or what wraps it, may have with other wrappers' names
+    before it.
+
+    Raises:
+        StageError: there is no such layer.
+    """
+    layers = dict(model.named_modules())
+    for prefix in ("", *_prefixes(model)):
+        for asked in (name, _bare(name)):
+            if prefix + asked in layers:
+                return layers[prefix + asked]
+    raise StageError(f"The network has no layer {name}.", where=name)
+
+
+def _prefixes(model: nn.Module) -> list[str]:
+    """Where the network lies inside its wrappers, from the outside: "module.", ..."""
+    found: list[str] = []
+    while True:
+        children = dict(model.named_children())
+        inner = next((name for name in WRAPPERS if name in children), None)
+        if inner is None:
+            return found
+        model = children[inner]
+        found.append(f"{found[-1] if found else ''}{inner}.")
+
+
+def _bare(name: str) -> str:
+    """A layer's name without those of wrappers."""
+    parts = name.split(".")
+    while parts and parts[0] in WRAPPERS:
+        parts.pop(0)
+    return ".".join(parts)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network inside `torch.compile` and DistributedDataParallel: a look at it compiles
+    nothing and waits for no other process."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if isinstance(model, nn.parallel.DistributedDataParallel):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -125,6 +175,7 @@ def dry_run(model: nn.Module, spec: Inputs, names: Iterable[str]) -> dict[str, T
     Raises:
         StageError: a layer puts out no map, or is not called.
     """
+    model = unwrapped(model)
     device = next(model.parameters()).device
     training = model.training
     model.eval()
@@ -143,6 +194,7 @@ def all_maps(model: nn.Module, spec: Inputs) -> dict[str, Tensor]:
     Of several layers that put out the same tensor, such as a block and its last layer, the
     outermost stands for all.
     """
+    model = unwrapped(model)
     order: dict[int, tuple[str, Tensor]] = {}
     device = next(model.parameters()).device
     training = model.training

@@ -47,6 +47,7 @@ class WeightedSum(Distiller):
         self.parts: Sequence[Part] = nn.ModuleList(parts)  # type: ignore[assignment]
         self.names = _distinct([part.name for part in parts])
         self._pair = (pair,)  # in a tuple, its networks are no modules of this one
+        self._made: tuple[Taps, Taps] | None = None
         self._taps: tuple[Taps, Taps] | None = None
         self._kept: Remembered | None = None
 
@@ -103,11 +104,13 @@ class WeightedSum(Distiller):
             of_teacher = set()
         else:
             teacher.to(next(student.parameters()).device)
+        if self._made is None or self._made[0].model is not student:
+            # The same ones each epoch: a compiled student is else compiled anew.
+            self._made = Taps(student, names), Taps(teacher, of_teacher)
         with ExitStack() as stack:
-            self._taps = (
-                stack.enter_context(Taps(student, names)),
-                stack.enter_context(Taps(teacher, of_teacher)),
-            )
+            for taps in self._made:
+                stack.enter_context(taps)
+            self._taps = self._made
             try:
                 yield
             finally:
