@@ -74,7 +74,7 @@ def test_what_a_method_needs_of_the_teacher():
     assert not needs_logits(at) and not needs_features(kd)
     assert without_features((at, kd)) == (kd.model_copy(update={"ce_weight": 0.7}),)
     assert without_features(at) == LabelsSettings()
-    assert without_features(kd) == (kd,)
+    assert without_features(kd) == kd
 
 
 def test_the_sum_is_of_its_weighted_parts():
