@@ -9,6 +9,8 @@ STAMP := $(VENV)/.installed
 TORCH ?= torch>=2.11,<2.14
 # Losses that the tests compare with. Without what it depends on: torchvision, which they do not use.
 PEER ?= torchdistill>=1.1,<2
+# Networks of two libraries, for their tests: beside the environment, not in it (tests/vision.py).
+VISION ?= "torchvision>=0.26,<0.29" "timm>=1.0,<2"
 
 .PHONY: demo test check clean
 
@@ -29,6 +31,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "$(PEER)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+	  --target $(VENV)/vision $(VISION)
 	touch $(STAMP)
 
 clean:

@@ -19,7 +19,7 @@ LAYERS = [
     {"plan", "summary", "advice", "starter", "doctor", "search"},
     {"schema"},
     {"stages"},
-    {"propose"},
+    {"propose", "given"},
     {"distill", "compress", "export", "quality", "bench", "package", "report"},
     {"train", "runtimes", "devices"},
     {"tasks", "environments"},

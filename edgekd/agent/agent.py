@@ -11,6 +11,8 @@ JOB:
     min_seconds      ... and this many seconds are reached (3.0)
     inputs           .npy, float32, normalised, channels first (N, *shape), or of a model with
                      several inputs {name: .npy} (int32 for codes); random without it
+    answer           name of the output with the answer, of a file that does not tell; the first
+    load_only        true: load the model, and neither run nor measure it
     labels           .npy, whole numbers (N,): counts the right answers
     samples          path to write every measured time to, .npy, int64 nanoseconds
     predictions      path to write the answers to, .npy, int64 (N,): the largest output's number
@@ -73,7 +75,7 @@ METADATA_FIELD_NAME, METADATA_FIELD_BUFFER = 0, 1
 BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE = 0, 1, 2
 
 
-class _FlatBuffer:
+class FlatBuffer:
     """Reads a FlatBuffer; every position is checked, a wrong one is an `AgentError`."""
 
     def __init__(self, data: Any, where: str) -> None:
@@ -137,7 +139,7 @@ def tflite_metadata(data: Any, where: str = "") -> dict[str, Any] | None:
     """
     if len(data) < 8 or bytes(data[4:8]) != b"TFL3":
         raise AgentError("This is not a TFLite file.", where)
-    buffer = _FlatBuffer(data, where)
+    buffer = FlatBuffer(data, where)
     model = buffer.number("<I", 0)
     buffers = buffer.tables(model, MODEL_BUFFERS)
     for entry in buffer.tables(model, MODEL_METADATA):
@@ -190,6 +192,11 @@ class ModelFile:
     inputs: list[tuple[str, tuple[int, ...], Any]]
     """Name, shape (an open dimension is -1) and numpy type."""
     outputs_named: list[str]
+    input_scales: list[dict[str, Any] | None] = []  # noqa: RUF012
+    """Scale and zero point of each input, where the format itself keeps them, or None."""
+    output_scales: list[dict[str, Any] | None] = []  # noqa: RUF012
+    wanted: str | None = None
+    """The output with the answer, of a file that does not tell."""
 
     def place(self, arrays: list[np.ndarray]) -> Any:
         raise NotImplementedError
@@ -239,11 +246,13 @@ class ModelFile:
 
     def _foreign(self, x: Samples) -> np.ndarray:
         _name, shape, dtype = self.inputs[0]
-        if len(self.inputs) != 1 or np.dtype(dtype) != np.float32 or isinstance(x, dict):
+        if len(self.inputs) != 1 or isinstance(x, dict):
             raise AgentError(
-                "Only edgekd's files and models with one float32 input take samples.", self.where
+                "Only edgekd's files and models with one input take samples.", self.where
             )
         x = np.asarray(x)
+        if np.dtype(dtype) not in (np.float32, x.dtype):
+            raise AgentError(f"Samples are {x.dtype}, the model takes {dtype}.", self.where)
         if any(have != want >= 0 for have, want in zip(x.shape[1:], shape[1:])):  # noqa: B905
             raise AgentError(
                 f"Samples have the shape {x.shape[1:]}, the model takes {shape[1:]}.", self.where
@@ -266,7 +275,7 @@ class ModelFile:
     @property
     def answer(self) -> int:
         """Which output is the classifier's."""
-        name = self.metadata["model"].get("output") if self.metadata else None
+        name = self.metadata["model"].get("output") if self.metadata else self.wanted
         return self.outputs_named.index(name) if name in self.outputs_named else 0
 
     def run(self, x: Samples) -> np.ndarray:
@@ -284,9 +293,12 @@ class ModelFile:
         Raises:
             AgentError: they are int8, and their scale is not known.
         """
-        if raw.dtype == np.int8:
-            if self.metadata is None:
-                raise AgentError("The scale of this int8 output is not known.", self.where)
+        if raw.dtype.kind in "iu" and self.metadata is None:
+            scales = self.output_scales[self.answer] if self.output_scales else None
+            if scales is None:
+                raise AgentError(f"The scale of this {raw.dtype} output is not known.", self.where)
+            return dequantize(raw, scales, self.where)
+        if raw.dtype == np.int8 and self.metadata is not None:
             return dequantize(raw, self.metadata["output_quantization"], self.where)
         return raw.astype(np.float32)
 
@@ -433,9 +445,11 @@ class TfliteFile(ModelFile):
         details = self._interpreter.get_input_details()
         self.inputs = [(d["name"], tuple(int(n) for n in d["shape"]), d["dtype"]) for d in details]
         self._input_indices = [d["index"] for d in details]
+        self.input_scales = [_tensor_scale(d) for d in details]
         details = self._interpreter.get_output_details()
         self.outputs_named = [d["name"] for d in details]
         self._output_indices = [d["index"] for d in details]
+        self.output_scales = [_tensor_scale(d) for d in details]
 
     def place(self, arrays: list[np.ndarray]) -> Any:
         return arrays
@@ -449,6 +463,12 @@ class TfliteFile(ModelFile):
 
     def outputs(self) -> list[np.ndarray]:
         return [self._interpreter.get_tensor(index) for index in self._output_indices]
+
+
+def _tensor_scale(details: dict[str, Any]) -> dict[str, Any] | None:
+    """Scale and zero point of a TFLite tensor; a scale of 0 says that it has none."""
+    scale, zero_point = details["quantization"]
+    return {"scale": float(scale), "zero_point": int(zero_point)} if scale else None
 
 
 def check_metadata(found: dict[str, Any], where: str) -> dict[str, Any]:
@@ -750,7 +770,10 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
     _reset_peak()
     start = time.perf_counter_ns()
     model = load(path, threads)
+    model.wanted = job.get("answer")
     load_ms = (time.perf_counter_ns() - start) / 1e6
+    if job.get("load_only"):
+        return {"ok": True, "runtime": model.runtime, "runtime_version": model.version}
     warnings: list[str] = []
     x = _samples(job.get("inputs"))
     if x is None:

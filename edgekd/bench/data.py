@@ -22,9 +22,7 @@ Test = tuple[Any, NDArray[Any]]
 """
 
 
-def read_test(
-    data: Path, deployed: DeployedSpec | None, model: Path, label: Sequence[str] = ()
-) -> Test:
+def read_test(data: Path, deployed: DeployedSpec, model: Path, label: Sequence[str] = ()) -> Test:
     """Normalised samples (N, *shape), float32, and targets of a file, for a model.
 
     Args:
@@ -36,14 +34,8 @@ def read_test(
             labels.
 
     Raises:
-        DataError: the data does not fit, or the model does not tell how its input is made.
+        DataError: the data does not fit.
     """
-    if deployed is None:
-        raise DataError(
-            "This model does not tell how its input is made, so its accuracy cannot be measured.",
-            where=str(model),
-            fix="leave the data out, or export the model again with edgekd",
-        )
     spec = deployed.model
     if data.suffix.lower() in SUFFIXES:
         return read_table_test(data, spec, label)

@@ -10,16 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from edgekd.bench.any_source import Ready, of_foreign_file, of_own_file
 from edgekd.bench.data import Test, read_test
 from edgekd.config.device import DeviceSettings
 from edgekd.config.pipeline import RUNTIME_OF
-from edgekd.config.stages import BenchSettings
+from edgekd.config.stages import BenchSettings, OnnxInput
+from edgekd.data.table_file import SUFFIXES
 from edgekd.devices import Device, open_device
-from edgekd.errors import ConfigError
+from edgekd.errors import ConfigError, DataError
 from edgekd.inputs import SINGLE, named
 from edgekd.progress import SILENT, Progress
 from edgekd.results import Accuracy, BenchFigures, Latency, MetricFigures
 from edgekd.runtimes import load
+from edgekd.runtimes.loaded import LoadedFile, check_file
+from edgekd.runtimes.probe import probe
 from edgekd.spec import InputSpec, ModelSpec
 
 WARMUP_SHARE = 0.2
@@ -52,6 +56,7 @@ def measure(
     run_folder: Path,
     base: Path | None = None,
     progress: Progress = SILENT,
+    answer: str | None = None,
 ) -> list[BenchFigures]:
     """Measures every model on every device with every thread count, in its format's runtime.
 
@@ -64,6 +69,7 @@ def measure(
             and their targets.
         spec: what the models answer; classes of the outputs' numbers if left out.
         run_folder: the figures' paths start here where a file lies in it.
+        answer: the output with the answer, of a file that does not tell; the first if left out.
         base: relative paths of device files start here; in the current folder if left out.
 
     Raises:
@@ -81,7 +87,7 @@ def measure(
     profiles = [load_device(name, base) for name in settings.devices]
     rows: list[BenchFigures] = []
     with tempfile.TemporaryDirectory(prefix="edgekd-test-") as folder:
-        scores = None if test is None else _Scores(test, spec, Path(folder))
+        scores = None if test is None else _Scores(test, spec, Path(folder), answer)
         for profile in profiles:
             rows += _on_device(profile, wanted, settings, scores, progress)
     return [row.model_copy(update={"model": _relative(row.model, run_folder)}) for row in rows]
@@ -90,39 +96,66 @@ def measure(
 def bench_file(
     path: Path,
     settings: BenchSettings,
-    data: Path | None = None,
+    data: str | Path | None = None,
     label: Sequence[str] = (),
     progress: Progress = SILENT,
+    given: OnnxInput | None = None,
 ) -> list[BenchFigures]:
     """Measures one .onnx, .ort or .tflite file, also one that edgekd did not export.
 
     Args:
-        data: an .npz file of raw samples `x` (or `x_test`) and targets `y` (or `y_test`), or a
-            table, for the scores. Without it the inputs are random.
+        data: for the scores: of a file of edgekd's an .npz file of raw samples `x` (or `x_test`)
+            and targets `y` (or `y_test`), or a table, whole; of any file the test part of what
+            `edgekd.data.command_source.named_data` knows. Without it the inputs are random.
         label: the table's column of the answers, or columns, where they are not clear.
+        given: how a file of unknown origin wants its input.
 
     Raises:
         ConfigError: the file is of another format.
-        DataError: the data does not fit the model, or the model does not tell how its input is
-            made, so that there is no accuracy to measure.
-        EdgekdError: the file cannot be loaded.
+        DataError: the data does not fit the model.
+        EdgekdError: the file is damaged, or cannot be loaded.
     """
     form = path.suffix.lower().lstrip(".")
     if form not in RUNTIME_OF:
         raise ConfigError("This is neither an .onnx, .ort nor .tflite file.", where=str(path))
-    deployed = load(path).describe()
-    model = BenchModel(
-        path=path,
-        stage="",
-        seed=0,
-        precision=deployed.precision if deployed else "",
-        format=form,
+    given = given or OnnxInput()
+    check_file(path)
+    if path.is_file():
+        probe(path, runs=False)
+    file = load(path)
+    deployed = file.describe()
+    if deployed is not None and given != OnnxInput():
+        raise ConfigError(
+            "This file tells itself how its input is made.",
+            where=str(path),
+            fix="take --layout, --scale, --mean, --std and --output away",
+        )
+    ready = None if data is None else _ready(str(data), file, path, given, label)
+    rows = measure(
+        [BenchModel(path, "", 0, deployed.precision if deployed else "", form)],
+        settings,
+        test=None if ready is None else ready.test,
+        spec=None if ready is None else ready.spec,
+        run_folder=Path.cwd(),
+        progress=progress,
+        answer=given.output,
     )
-    test = None if data is None else read_test(data, deployed, path, label)
-    spec = deployed.model if deployed else None
-    return measure(
-        [model], settings, test=test, spec=spec, run_folder=Path.cwd(), progress=progress
-    )
+    notes = [] if ready is None else list(ready.notes)
+    return [row.model_copy(update={"warnings": [*notes, *row.warnings]}) for row in rows]
+
+
+def _ready(
+    data: str, file: LoadedFile, path: Path, given: OnnxInput, label: Sequence[str]
+) -> Ready:
+    """The test data as the file takes it."""
+    deployed = file.describe()
+    if deployed is None:
+        return of_foreign_file(data, file, path, given, label[0] if label else None)
+    if Path(data).suffix.lower() in (".npz", *SUFFIXES):
+        return Ready(read_test(Path(data), deployed, path, label), deployed.model)
+    if label:
+        raise DataError("Only a table has a column of labels.", where=f"--label; {data}")
+    return of_own_file(data, deployed.model)
 
 
 def thread_counts(settings: BenchSettings, cores: int) -> list[int]:
@@ -200,9 +233,12 @@ def measuring_length(settings: BenchSettings) -> dict[str, float]:
 class _Scores:
     """The test data, and what a file's outputs are worth."""
 
-    def __init__(self, test: Test, spec: ModelSpec | None, folder: Path) -> None:
+    def __init__(
+        self, test: Test, spec: ModelSpec | None, folder: Path, answer: str | None = None
+    ) -> None:
         x, self.y = test
         self.spec = spec
+        self.answer = answer
         self.inputs: dict[str, Path] = {}
         self.received = folder / OUTPUTS
         for number, (name, values) in enumerate(named(x).items()):
@@ -212,7 +248,8 @@ class _Scores:
     def push(self, device: Device) -> dict[str, Any]:
         """The agent's field for the inputs: the path of the only one, or paths by name."""
         paths = {name: device.push(path) for name, path in self.inputs.items()}
-        return {"inputs": paths.get(SINGLE, paths)}
+        given = {} if self.answer is None else {"answer": self.answer}
+        return {"inputs": paths.get(SINGLE, paths), **given}
 
     def judge(self, device: Device, runtime: str) -> Judged:
         """The headline score and every metric of the outputs that the last job wrote."""
@@ -220,7 +257,15 @@ class _Scores:
 
         device.pull(OUTPUTS, self.received)
         outputs = np.load(self.received, allow_pickle=False)
+        outputs = outputs.reshape(len(outputs), -1)  # some files answer (N, 1, 1, C)
         spec = self.spec or _of_classes(outputs.shape[1])
+        if outputs.shape[1] != len(spec.labels):
+            raise DataError(
+                f"The model gives {outputs.shape[1]} answers, and the data has "
+                f"{len(spec.labels)} labels.",
+                where=", ".join(spec.labels[:6]),
+                fix="give data with the classes that the model was trained on",
+            )
         return metrics.judge(spec, outputs, self.y, runtime=runtime, split="test")
 
 

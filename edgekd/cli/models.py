@@ -8,18 +8,34 @@ from typing import Annotated, Any
 import typer
 
 from edgekd.cli.app import app, console
+from edgekd.cli.options import (
+    DATA,
+    LABEL_COLUMN,
+    LAYOUT,
+    MEAN,
+    OUTPUT,
+    SCALE,
+    STD,
+    Calibrate,
+    input_settings,
+)
 
 
 @app.command()
 def bench(
     model: Annotated[Path, typer.Argument(help="An .onnx, .ort or .tflite file, anybody's.")],
     data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Test data for the accuracy: an .npz of x and y, or a table."),
+        str | None,
+        typer.Option("--data", help="Test data for the accuracy: an .npz, a table, a folder ..."),
     ] = None,
     label: Annotated[
         list[str] | None, typer.Option("--label", help="The table's column of the answers.")
     ] = None,
+    layout: LAYOUT = None,
+    scale: SCALE = None,
+    mean: MEAN = None,
+    std: STD = None,
+    output: OUTPUT = None,
     threads: Annotated[list[str] | None, typer.Option(help="1, 2, ... or all.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
@@ -32,7 +48,8 @@ def bench(
     raw: dict[str, Any] = {"quick": quick}
     if threads:
         raw["threads"] = [int(t) if t.isdigit() else t for t in threads]
-    rows = bench_file(model, as_settings(BenchSettings, raw), data, label or ())
+    given = input_settings(layout, scale, mean, std, output)
+    rows = bench_file(model, as_settings(BenchSettings, raw), data, label or (), given=given)
     if json_:
         import json
 
@@ -63,6 +80,44 @@ def export(
 
     for path in export_folder(model, output, tuple(format_ or ("onnx", "tflite"))):
         print(path)
+
+
+@app.command()
+def quantize(
+    model: Annotated[Path, typer.Argument(help="A float32 .onnx file, anybody's.")],
+    data: DATA,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the int8 file.")] = Path("int8"),
+    calibrate: Annotated[
+        Calibrate, typer.Option("--calibrate", help="How ranges are found; auto tries all.")
+    ] = Calibrate.auto,
+    samples: Annotated[int, typer.Option(min=1, help="Training samples that are observed.")] = 256,
+    label: LABEL_COLUMN = None,
+    layout: LAYOUT = None,
+    scale: SCALE = None,
+    mean: MEAN = None,
+    std: STD = None,
+    output: OUTPUT = None,
+) -> None:
+    """Make the int8 form of an ONNX file that edgekd did not train, and say what it cost."""
+    from edgekd.given.command import quantize as make_int8
+    from edgekd.given.table import notes, rows
+    from edgekd.report.terminal import text_table
+
+    found = make_int8(
+        model,
+        data,
+        out,
+        settings=input_settings(layout, scale, mean, std, output),
+        calibrate=calibrate.value,
+        samples=samples,
+        label=label,
+    )
+    console().print(text_table(rows(found)))
+    for line in notes(found):
+        print(line)
+    for warning in found.warnings:
+        print(f"note: {warning}")
+    print(f"written: {found.file}")
 
 
 @app.command()

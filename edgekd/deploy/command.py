@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekd.data.command_source import data_fields
 from edgekd.deploy import timing
 from edgekd.deploy.budget import parse_budget
 from edgekd.deploy.choosing import choose
 from edgekd.deploy.draft import Draft, default_name
 from edgekd.deploy.measuring import measure
 from edgekd.deploy.prepare import prepare
-from edgekd.deploy.request import data_fields, teacher_fields, window_of
+from edgekd.deploy.request import teacher_fields, window_of
 from edgekd.deploy.told import nothing_fits, record, why_missed
 from edgekd.deploy.training import make
 from edgekd.deploy.watch import Clock, Watched

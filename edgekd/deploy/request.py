@@ -1,4 +1,4 @@
-"""What the command line names, as fields of a pipeline file: a trained model, and data for it."""
+"""A trained model that the command line names, as fields of a pipeline file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgekd.config.load import load_pipeline
-from edgekd.data.guess import guess_source
-from edgekd.data.table_file import SUFFIXES
 from edgekd.errors import ConfigError
 
 HUBS = ("timm:", "torchvision:", "huggingface:")
@@ -81,43 +78,6 @@ def _saved(folder: Path) -> dict[str, Any]:
             "This saved model cannot be read.", where=f"{description}: {error}"
         ) from error
     return {"model": settings, "train": None, "weights": str(folder.absolute())}
-
-
-def data_fields(source: str, window: int | None = None) -> dict[str, Any]:
-    """--data as `data`, with absolute paths: a name such as digits, a pipeline file, whose data is
-    taken, or a file or folder that `guess_source` knows.
-
-    Args:
-        window: steps that the model looks at, where it takes a signal: a table is then cut in
-            windows.
-
-    Raises:
-        EdgekdError: there is no such thing.
-    """
-    path = Path(source)
-    if path.suffix in (".yaml", ".yml"):
-        return _of_pipeline(path)
-    if not path.exists() and not path.suffix:
-        return {"source": source}
-    tabular = path.suffix.lower() in SUFFIXES
-    found = guess_source(path, window=window if tabular else None)
-    return found.model_dump(mode="json", exclude_defaults=True) | {"source": found.source}
-
-
-def _of_pipeline(path: Path) -> dict[str, Any]:
-    pipeline, base = load_pipeline(path)
-    data = pipeline.data
-    fields = data.model_dump(mode="json", exclude_defaults=True) | {"source": data.source}
-    root = fields.pop("root", None)
-    start = base if root is None else Path.cwd() / Path(root).expanduser()
-    for name in ("path", "test_file"):
-        if name in fields:
-            fields[name] = str((start / fields[name]).absolute())
-    if ".py:" in fields.get("python", ""):
-        fields["python"] = str((base / fields["python"]).absolute())
-    if str(fields.get("name", "")).startswith("."):
-        fields["name"] = str((base / fields["name"]).absolute())
-    return fields
 
 
 def window_of(teacher: dict[str, Any]) -> int | None:

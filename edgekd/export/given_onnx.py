@@ -19,6 +19,7 @@ from edgekd.errors import StageError
 from edgekd.export.given_onnx_end import answer_of, put_end
 from edgekd.export.given_onnx_front import layout_of, only_input, put_front
 from edgekd.export.graph_nodes import PREFIX, add_node, constant, value_info
+from edgekd.runtimes.check_onnx import read_onnx
 from edgekd.spec import METADATA_NAME, DeployedSpec, InputSpec, ModelSpec
 from edgekd.store import write_atomic
 
@@ -37,7 +38,9 @@ class Adapted:
     warnings: list[str]
 
 
-def adapt(path: Path, spec: ModelSpec, settings: OnnxInput, out: Path) -> Adapted:
+def adapt(
+    path: Path, spec: ModelSpec, settings: OnnxInput, out: Path, place: str = "teacher.input."
+) -> Adapted:
     """Writes `path` as a model of `spec` to `out`.
 
     Args:
@@ -45,6 +48,7 @@ def adapt(path: Path, spec: ModelSpec, settings: OnnxInput, out: Path) -> Adapte
         spec: the data's input, task and labels.
         settings: how the file wants its input, where it does not tell itself.
         out: the file to write; it takes what `spec.input.normalise` gives, (N, *shape).
+        place: what stands before the names of `settings`' fields in errors.
 
     Raises:
         StageError: the file cannot be read or is none of these, or its labels are not the data's.
@@ -58,9 +62,9 @@ def adapt(path: Path, spec: ModelSpec, settings: OnnxInput, out: Path) -> Adapte
     size = parameters(graph)
     told = _told(model, path)
     source = only_input(graph, path)
-    layout = layout_of(source, own, told, settings, path)
-    warnings = put_front(graph, source, own, told, settings, layout, path)
-    answer = answer_of(graph, told, settings, path)
+    layout = layout_of(source, own, told, settings, path, place)
+    warnings = put_front(graph, source, own, told, settings, layout, path, place)
+    answer = answer_of(graph, told, settings, path, place)
     end = put_end(graph, answer, spec, told, path)
     del graph.output[:]
     graph.output.extend([value_info(end, ["batch", len(spec.labels)])])
@@ -76,7 +80,7 @@ def adapt(path: Path, spec: ModelSpec, settings: OnnxInput, out: Path) -> Adapte
     write_atomic(out, model.SerializeToString())
     work = macs(model, own.shape)
     if not work:
-        warnings.append("The multiplications of the .onnx teacher cannot be counted.")
+        warnings.append(f"The multiplications of {path.name} cannot be counted.")
     return Adapted(size, work, warnings)
 
 
@@ -101,14 +105,8 @@ def from_probabilities(path: Path) -> None:
 
 def _read(path: Path) -> Any:
     import onnx
-    from google.protobuf.message import DecodeError
 
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except (OSError, DecodeError) as error:
-        raise StageError(
-            "This .onnx file cannot be read.", where=f"{path}: {type(error).__name__}"
-        ) from error
+    model = read_onnx(path)
     if any(i.data_location == onnx.TensorProto.EXTERNAL for i in model.graph.initializer):
         raise StageError(
             "The weights of this .onnx file lie in another file.",
@@ -118,20 +116,29 @@ def _read(path: Path) -> Any:
     return model
 
 
-def _told(model: Any, path: Path) -> DeployedSpec | None:
-    """What a file of edgekd tells about itself."""
+def told_of(model: Any, path: Path) -> DeployedSpec | None:
+    """What a file of edgekd tells about itself; None of any other.
+
+    Raises:
+        StageError: it is of another version of edgekd.
+    """
     text = next((p.value for p in model.metadata_props if p.key == METADATA_NAME), None)
     if text is None:
         return None
     try:
-        told = DeployedSpec.model_validate_json(text)
+        return DeployedSpec.model_validate_json(text)
     except ValidationError as error:
         raise StageError(
             "The description inside this .onnx file cannot be read.",
             where=f"{path}: {error.errors()[0]['msg']}",
             fix="export the model again with this version of edgekd",
         ) from error
-    if told.precision != "float32":
+
+
+def _told(model: Any, path: Path) -> DeployedSpec | None:
+    """The same of a teacher, which is to be a float network."""
+    told = told_of(model, path)
+    if told is not None and told.precision != "float32":
         raise StageError(
             "This .onnx file is quantized, and soft labels want a teacher in float32.",
             where=str(path),

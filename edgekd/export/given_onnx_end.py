@@ -14,7 +14,9 @@ from edgekd.spec import DeployedSpec, ModelSpec
 from edgekd.tasks.classes import labels_differ
 
 
-def answer_of(graph: Any, told: DeployedSpec | None, settings: OnnxInput, path: Path) -> str:
+def answer_of(
+    graph: Any, told: DeployedSpec | None, settings: OnnxInput, path: Path, place: str
+) -> str:
     names = [value.name for value in graph.output]
     wanted = settings.output or (told.model.output if told is not None else None)
     if wanted is None and len(names) == 1:
@@ -26,7 +28,7 @@ def answer_of(graph: Any, told: DeployedSpec | None, settings: OnnxInput, path: 
         if wanted
         else f"This .onnx file has {len(names)} outputs, and one is the answer.",
         where=f"{path}: {', '.join(names)}",
-        fix="name the one with the logits or probabilities: teacher.input.output",
+        fix=f"name the one with the logits or probabilities: {place}output",
     )
 
 

@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 from edgekd.config.stages import OnnxInput
 from edgekd.errors import StageError
 from edgekd.export.graph_nodes import PREFIX, constant, make_node, value_info
+from edgekd.runtimes import foreign
+from edgekd.runtimes.check_onnx import inputs_of
 from edgekd.spec import DeployedSpec, InputSpec
 
 
 def only_input(graph: Any, path: Path) -> Any:
     import onnx
 
-    stored = {initializer.name for initializer in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in stored]
+    inputs = inputs_of(graph)
     names = ", ".join(value.name for value in inputs)
     if len(inputs) != 1:
         raise StageError(
-            f"This .onnx file has {len(inputs)} inputs, and a teacher has one.",
+            f"This .onnx file has {len(inputs)} inputs, and here it may have one.",
             where=f"{path}: {names}",
         )
     if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
@@ -41,37 +42,12 @@ def layout_of(
     told: DeployedSpec | None,
     settings: OnnxInput,
     path: Path,
+    place: str,
 ) -> str:
     """NCHW, NHWC or NF."""
-    shape = tuple(d.dim_value or None for d in source.type.tensor_type.shape.dim)[1:]
-    rank = len(spec.shape)
-    first, last = spec.shape, (*spec.shape[1:], spec.shape[0])
+    shape = [d.dim_value or None for d in source.type.tensor_type.shape.dim]
     wanted = told.layout if told is not None else settings.layout
-    choices = {"NCHW": first, "NHWC": last} if rank == 3 else {"NF": first}
-    fitting = [name for name, own in choices.items() if _fits(shape, own)]
-    chosen = [name for name in fitting if wanted in ("auto", name) or rank == 1]
-    if not chosen:
-        seen = ", ".join("?" if size is None else str(size) for size in shape)
-        raise StageError(
-            f"The input of this .onnx file is (N, {seen}), and a sample of the data is "
-            f"{spec.shape}, channels first.",
-            where=f"{path}, {source.name}",
-            fix="give the data the size that the model was trained on (data.size), or check "
-            "teacher.input.layout",
-        )
-    batch = source.type.tensor_type.shape.dim[0].dim_value
-    if batch > 1:
-        raise StageError(
-            f"This .onnx file takes {batch} samples at a time, no more and no fewer.",
-            where=f"{path}, {source.name}",
-            fix="export it with a batch of 1, or with an open one",
-        )
-    return chosen[0]
-
-
-def _fits(shape: tuple[int | None, ...], own: tuple[int, ...]) -> bool:
-    pairs = zip(shape, own, strict=False)
-    return len(shape) == len(own) and all(size in (None, want) for size, want in pairs)
+    return foreign.layout_of(shape, spec.shape, wanted, where=f"{path}, {source.name}", place=place)
 
 
 def put_front(
@@ -82,15 +58,16 @@ def put_front(
     settings: OnnxInput,
     layout: str,
     path: Path,
+    place: str,
 ) -> list[str]:
     """Puts what turns normalised samples into the file's input before it."""
     if told is not None and settings.scaled:
         raise StageError(
             "This .onnx file tells itself how its input is made.",
-            where=f"{path}; teacher.input",
+            where=f"{path}; {place}*",
             fix="take scale, mean and std away",
         )
-    factor, offset = _affine(spec, told, settings, path)
+    factor, offset = _affine(spec, told, settings, path, place)
     shape = (-1,) + (1,) * (len(spec.shape) - 1)
     name, batch = source.name, source.type.tensor_type.shape.dim[0]
     steps: list[tuple[str, list[str]]] = []
@@ -104,39 +81,28 @@ def put_front(
         _insert_before(graph, name, steps, [batch.dim_value or "batch", *spec.shape])
     if told is None and not settings.scaled:
         return [
-            "The .onnx teacher does not tell how its input is made. It gets the data normalised by "
-            "the training set's mean and deviation; if it is worse here than you know it, say "
-            "teacher.input: {scale: ..., mean: ..., std: ...}."
+            f"{path.name} does not tell how its input is made. It gets the data normalised by the "
+            "training set's mean and deviation; if it is worse here than you know it, say "
+            f"{place}scale, {place}mean and {place}std."
         ]
     return []
 
 
 def _affine(
-    spec: InputSpec, told: DeployedSpec | None, settings: OnnxInput, path: Path
+    spec: InputSpec, told: DeployedSpec | None, settings: OnnxInput, path: Path, place: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Factor and offset, one a channel or feature, from edgekd's normalised values to the file's.
-
-    The file wants (raw * scale - mean) / std, and raw = normalised * own std + own mean.
+    """Factor and offset, one a channel or feature, from edgekd's normalised values to the file's:
+    raw = normalised * own std + own mean.
     """
     own_mean, own_std = np.asarray(spec.mean, float), np.asarray(spec.std, float)
-    if told is None and not settings.scaled:
-        return np.ones_like(own_std), np.zeros_like(own_mean)
     if told is not None:
         theirs = told.model.input
         assert isinstance(theirs, InputSpec), "the file has one input"
-        scale, mean, std = 1.0, theirs.mean, theirs.std
-    else:
-        scale, mean, std = settings.scale or 1.0, settings.mean or (0.0,), settings.std or (1.0,)
-    for field, values in (("mean", mean), ("std", std)):
-        if len(values) not in (1, len(own_mean)):
-            raise StageError(
-                f"There are {len(values)} numbers for {len(own_mean)} channels or features.",
-                where=f"teacher.input.{field}; {path}",
-                fix="give one for all, or one each",
-            )
-    factor = own_std * scale / np.asarray(std, float)
-    offset = (own_mean * scale - np.asarray(mean, float)) / np.asarray(std, float)
-    return np.broadcast_to(factor, own_std.shape), np.broadcast_to(offset, own_std.shape)
+        settings = OnnxInput(mean=theirs.mean, std=theirs.std)
+    elif not settings.scaled:
+        return np.ones_like(own_std), np.zeros_like(own_mean)
+    factor, offset = foreign.affine(spec, settings, where=str(path), place=place)
+    return own_std * factor, own_mean * factor + offset
 
 
 def _insert_before(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,10 +12,21 @@ from pydantic import ValidationError
 
 from edgekd.agent import agent
 from edgekd.errors import DataError, EdgekdError
-from edgekd.runtimes.base import Runtime
-from edgekd.spec import DeployedSpec
+from edgekd.spec import DeployedSpec, Quantization
 
 E = TypeVar("E", bound=EdgekdError)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An input of a file, as its runtime tells it."""
+
+    name: str
+    shape: tuple[int, ...]
+    """With the batch; an open axis is -1."""
+    dtype: Any
+    scale: Quantization | None
+    """Of a quantized TFLite input."""
 
 
 class LoadedFile:
@@ -39,6 +51,24 @@ class LoadedFile:
         """What the file tells about itself; None for a file that edgekd did not export."""
         return self._spec
 
+    def only_input(self) -> Taken:
+        """What a file with one input takes.
+
+        Raises:
+            DataError: it has several.
+        """
+        if len(self._file.inputs) != 1:
+            names = ", ".join(name for name, _shape, _dtype in self._file.inputs)
+            raise DataError(
+                f"This file has {len(self._file.inputs)} inputs and does not tell what they are, "
+                "so data cannot be fed to it.",
+                where=f"{self._path}: {names}",
+                fix="leave the data out: times are measured with random inputs",
+            )
+        ((name, shape, dtype),) = self._file.inputs
+        scales = self._file.input_scales[0] if self._file.input_scales else None
+        return Taken(name, shape, dtype, None if scales is None else Quantization(**scales))
+
     def run(self, x: Any) -> NDArray[np.float32]:
         """See `Runtime.run`."""
         try:
@@ -57,7 +87,7 @@ class LoadedFile:
         return raw
 
 
-def load(path: Path, threads: int = 1) -> Runtime:
+def load(path: Path, threads: int = 1) -> LoadedFile:
     """The model of an .onnx or .tflite file in its runtime.
 
     Args:
@@ -66,11 +96,30 @@ def load(path: Path, threads: int = 1) -> Runtime:
     Raises:
         EdgekdError: no such file, another format, a damaged file, or the runtime is missing.
     """
+    check_file(path)
     try:
         file = agent.load(str(path), threads)
     except agent.AgentError as error:
         raise explained(error, EdgekdError) from error
     return LoadedFile(path, file, _spec(file, path))
+
+
+def check_file(path: Path) -> None:
+    """Reads a file within its bounds first: a damaged one may end a runtime's process.
+
+    Raises:
+        EdgekdError: it is damaged; files of other kinds and missing ones pass.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    if path.suffix.lower() == ".onnx":
+        from edgekd.runtimes.check_onnx import read_onnx
+
+        read_onnx(path)
+    elif path.suffix.lower() == ".tflite":
+        from edgekd.runtimes.check_tflite import check_tflite
+
+        check_tflite(path)
 
 
 def _spec(file: agent.ModelFile, path: Path) -> DeployedSpec | None:

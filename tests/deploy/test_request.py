@@ -12,8 +12,9 @@ import yaml
 
 from edgekd.config.load import validate
 from edgekd.config.pipeline import Pipeline
+from edgekd.data.command_source import data_fields
 from edgekd.data.sources import load_source
-from edgekd.deploy.request import data_fields, window_of
+from edgekd.deploy.request import window_of
 from edgekd.errors import EdgekdError
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import vision
 from torch import nn
 
 from edgekd.config.load import validate
@@ -48,6 +49,7 @@ def missing(library: str) -> str | None:
     return None
 
 
+vision.provide()
 NO_TRANSFORMERS, NO_TIMM, NO_TORCHVISION = map(missing, ("transformers", "timm", "torchvision"))
 needs_transformers = pytest.mark.skipif(NO_TRANSFORMERS is not None, reason=str(NO_TRANSFORMERS))
 needs_timm = pytest.mark.skipif(NO_TIMM is not None, reason=str(NO_TIMM))
