@@ -21,7 +21,7 @@ from edgekd.results import Summary
 ALONE = "labels"
 """The method of the student without a teacher."""
 QUICK = ("teacher.train.epochs=1", "distill.train.epochs=1", "data.augment.views=1")
-SHARES = {"spoken-digits": 1.0, "cifar10": 0.2}
+SHARES = {"spoken-digits": 1.0, "strangers": 1.0, "cifar10": 0.2}
 """Of the training samples: what two cores can carry."""
 
 
@@ -32,13 +32,18 @@ def parser(description: str | None, script: str) -> argparse.ArgumentParser:
     found.add_argument("--data", type=Path, required=True, help="fsdd.zip or cifar10-jpeg.zip")
     found.add_argument("--seeds", type=int, default=5)
     found.add_argument("--share", type=float, help="of the training samples of CIFAR-10")
+    found.add_argument(
+        "--strangers", action="store_true", help="of fsdd.zip: test on speakers nobody heard"
+    )
     found.add_argument("--quick", action="store_true", help="a smoke test: an epoch of each")
     return found
 
 
 def name_of(chosen: argparse.Namespace) -> str:
-    """Which of the two data sets, and of the two pipeline files beside this module."""
-    return "cifar10" if chosen.data.stem.startswith("cifar10") else "spoken-digits"
+    """Which of the pipeline files beside this module."""
+    if chosen.data.stem.startswith("cifar10"):
+        return "cifar10"
+    return "strangers" if chosen.strangers else "spoken-digits"
 
 
 def arm(

@@ -20,8 +20,10 @@ TEACHERS = {
     "mobilenet_v1 x 0.25": "{name: mobilenet_v1, width: 0.25}",
 }
 """Networks of three families, so that they err in different places."""
+SPOKEN = "{epochs: 12, batch_size: 64, learning_rate: 4.0e-3}"
 TRAIN = {
-    "spoken-digits": "{epochs: 12, batch_size: 64, learning_rate: 4.0e-3}",
+    "strangers": SPOKEN,
+    "spoken-digits": SPOKEN,
     "cifar10": "{epochs: 20, optimizer: sgd, learning_rate: 0.1, weight_decay: 5.0e-4, "
     "schedule: one_cycle}",
 }

@@ -32,7 +32,7 @@ def test_published_networks_have_the_published_parameters() -> None:
 
 
 @pytest.mark.parametrize("method", methods.METHODS)
-@pytest.mark.parametrize("name", ["spoken-digits", "cifar10"])
+@pytest.mark.parametrize("name", ["spoken-digits", "strangers", "cifar10"])
 def test_every_method_is_one_of_the_pipeline_file(name: str, method: str) -> None:
     load_pipeline(FOLDER / f"{name}.yaml", [f"distill.method={methods.METHODS[method]}"])
 
@@ -64,7 +64,7 @@ def test_a_verdict_is_what_the_interval_shows() -> None:
     assert methods.verdict({"low": -0.01, "high": 0.01}) == "no difference shown"
 
 
-@pytest.mark.parametrize("name", ["spoken-digits", "cifar10"])
+@pytest.mark.parametrize("name", ["spoken-digits", "strangers", "cifar10"])
 def test_trials_are_multiples_of_what_the_pipeline_file_has(name: str) -> None:
     pipeline, _ = load_pipeline(FOLDER / f"{name}.yaml")
     train = pipeline.distill.train

@@ -49,9 +49,9 @@ def test_zoo(recordings: Path, tmp_path: Path, run_benchmark: Run) -> None:
     figures = run_benchmark("quantization.zoo", *arguments)["figures"]["kws_dscnn"]
     qat = figures["seeds"][0]["qat"]
     assert qat["tflite_float_operators"] == {}
-    assert 0 < qat["tflite_bytes"] < 1.15 * qat["parameters"] + 2000 + 300 * qat["operators"]
+    assert qat["tflite_bytes"] > qat["parameters"] > 0
     # The peers' files are files: each says something about the test samples.
-    assert set(figures["peers"]) == {"ai-edge-quantizer", "onnxruntime"}
+    assert set(figures["peers"]) == {"ai-edge-quantizer", "onnxruntime", "onnx2tf"}
 
 
 @pytest.mark.slow
@@ -63,3 +63,10 @@ def test_distilled(recordings: Path, tmp_path: Path, run_benchmark: Run) -> None
     tests = figures["test"]
     gain = tests["distilled"]["PTQ"]["mean"] - tests["alone"]["PTQ"]["mean"]
     assert figures["gain"]["PTQ"]["mean"] == pytest.approx(gain)
+
+
+@pytest.mark.slow
+def test_export_time(recordings: Path, tmp_path: Path, run_benchmark: Run) -> None:
+    arguments = ("--data", recordings, "--quick", "--work", tmp_path)
+    figures = run_benchmark("quantization.export_time", *arguments)["figures"]
+    assert len(figures["edgekd"]["values"]) == len(figures["onnx2tf"]["values"]) == 1
