@@ -7,15 +7,15 @@ The protocol, written down before any test sample was looked at:
 
 1. Data, networks, steps and variations are those of the pipeline files beside this module. Both
    arms have the same first weights, samples, variations and number of steps; each seed has a
-   teacher of its own. The first run was of `strangers.yaml`, where a teacher that is right about 99 % of its
-   own speakers turned out to be right about a third of the strangers: no test of what a student
-   learns from it. It stays as it came out (`--strangers`). `spoken-digits.yaml`, with test
-   recordings of the same speakers and ten more epochs, was written down after it, and before any
-   of its own test samples was looked at.
+   teacher of its own. The first run was of `strangers.yaml`, where a teacher that is right about
+   99 % of its own speakers turned out to be right about a third of the strangers: no test of what a
+   student learns from it. It stays as it came out. `spoken-digits.yaml`, with test recordings of
+   the same speakers and ten more epochs, was written down after it, and before any of its own test
+   samples was looked at.
 2. The student alone and the distilled student, `distill.method` by default, have two forms each.
-   One has the settings of the pipeline file. The other is tuned: the TRIALS of learning rate, weight
-   decay and label smoothing are made with the first seed, as many for either, and the one with the
-   best validation accuracy (of equals the one named first) is taken for all seeds.
+   One has the settings of the pipeline file. The other is tuned: the TRIALS of learning rate,
+   weight decay and label smoothing are made with the first seed, as many for either, and the one
+   with the best validation accuracy (of equals the one named first) is taken for all seeds.
 3. The question is what the teacher brings at the same settings, and what it brings where each is
    tuned. The distilled student without trials stands beside the tuned student alone, too.
 4. What is reported is the accuracy of the float student on test, the difference by seed and the
