@@ -237,6 +237,14 @@ class _Branch:
             self.check(teacher, self.soft, f"assistant-{number}", f"-a{number}")
         return teacher
 
+    def own_start(self) -> int:
+        """Which first weights the student has: a network that is built as a teacher, too, would
+        else start where that one started (self-distillation). The same for both arms.
+        """
+        p = self.pipeline
+        trained = [t for t in p.all_teachers if t.onnx is None and t.labels is None]
+        return len(p.between) + 1 if p.student.model in [t.model for t in trained] else 0
+
     def arm(self, teacher: Node, method: Method, prefix: str = "") -> Node:
         """The student from its first training to its last form; with `CONTROL` before the stages'
         names, all of it by `method`.
@@ -245,7 +253,11 @@ class _Branch:
         student = teacher
         if not p.student.copy_of:
             settings = DistillStage(
-                model=p.student.model, method=method, train=p.distill.train, augment=augment
+                model=p.student.model,
+                method=method,
+                train=p.distill.train,
+                augment=augment,
+                generation=self.own_start(),
             )
             before = {} if prefix else {"teacher": teacher}
             outside = self.trained(p.student.model, p.distill.train.precision, method)

@@ -28,7 +28,7 @@ class DistillStage(Settings):
     augment: Augment
     """Variations of training images."""
     generation: int = 0
-    """Of the networks before the student, which number this is: each has first weights of its
+    """Of networks that may be built alike, which number this is: each has first weights of its
     own."""
 
 
@@ -50,9 +50,9 @@ def run(job: Job[DistillStage]) -> Made:
     teacher_size = None  # the control arm has no teacher
     if "teacher" in job.inputs:
         teacher_size = parameters_of(job.inputs["teacher"], job.base)
-    if teacher_size is not None and parameters(model) >= teacher_size:
+    if teacher_size is not None and parameters(model) > teacher_size:
         warnings.append(
-            f"The student ({parameters(model):,} parameters) is not smaller than the teacher "
+            f"The student ({parameters(model):,} parameters) is larger than the teacher "
             f"({teacher_size:,}): lower student.model.width or take another network."
         )
         job.progress.message(warnings[-1])

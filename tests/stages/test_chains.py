@@ -100,6 +100,33 @@ def test_later_stages_learn_from_the_last_one(root: Path):
     assert nodes["export-teacher"].inputs["teacher"] is nodes["teacher"]
 
 
+def test_a_student_built_as_its_teacher_is_another_network(root: Path):
+    """Self-distillation: no warning, and neither arm starts where the teacher started."""
+    network = {"name": "mlp", "width": 0.5}
+    raw = pipeline(root) | {"name": "self", "student": {"model": network}, "control": True}
+    raw["teacher"] = {"model": network, "train": TRAIN}
+    nodes = {node.name: node for node in make_plan(Pipeline.model_validate(raw), root)}
+    starts = [nodes[name].settings.generation for name in ("distill", "control-distill")]  # type: ignore[attr-defined]
+    assert starts == [1, 1]
+    raw["distill"] |= {"generations": 3}
+    line = {node.name: node for node in make_plan(Pipeline.model_validate(raw), root)}
+    each = ("assistant-1", "assistant-2", "distill")
+    assert [line[name].settings.generation for name in each] == [1, 2, 3]  # type: ignore[attr-defined]
+    raw["distill"] = {"method": "kd", "train": TRAIN | {"learning_rate": 1e-9}}
+    raw["teacher"]["train"] = TRAIN | {"learning_rate": 1e-9}  # all stay where they start
+    result = edgekd.run(raw, until="control-distill", runs=root / "runs")
+    folders = {s.name: result.folder / s.folder for s in result.summary.stages}
+    told = [text for stage in result.summary.stages for text in stage.warnings]
+    assert not [text for text in told if "larger than" in text]
+    teacher, student, control = (
+        load(folders[name]).model.state_dict() for name in ("teacher", "distill", "control-distill")
+    )
+    weights = [name for name, value in student.items() if value.ndim == 2]
+    for name in weights:
+        assert not torch.allclose(student[name], teacher[name], atol=1e-3)
+        torch.testing.assert_close(student[name], control[name], atol=1e-4, rtol=0)
+
+
 def test_a_network_is_written_as_tables_write_it():
     raw = {"name": "a", "distill": {"assistant": "resnet20 x 0.5"}}
     (network,) = Pipeline.model_validate(raw).between
