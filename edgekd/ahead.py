@@ -92,11 +92,12 @@ def _check_score(pipeline: Pipeline, node: Node, found: Accuracy | None) -> None
 def _layers_named(pipeline: Pipeline) -> bool:
     """Whether the file names layers of a student that no search has yet to find."""
     kept = pipeline.quantize is not None and bool(pipeline.quantize.keep_float)
+    ignored = pipeline.prune is not None and bool(pipeline.prune.ignored_layers)
     asked = any(map(needs_features, pipeline.methods.values()))
-    return pipeline.student.search is None and (kept or asked)
+    return pipeline.student.search is None and (kept or ignored or asked)
 
 
 def _will_train(nodes: Sequence[Node], store: Store) -> bool:
     """Whether a network is still to be trained whose layers the file may name."""
-    stages = ("teacher", "tune", "distill", "finetune", "quantize")
+    stages = ("teacher", "tune", "distill", "finetune", "prune", "quantize")
     return any(n.stage in stages and store.finished(n.kind, n.key) is None for n in nodes)

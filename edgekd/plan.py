@@ -28,6 +28,7 @@ from edgekd.config.methods import (
 )
 from edgekd.config.networks import ModelSettings
 from edgekd.config.pipeline import Pipeline
+from edgekd.config.pruning import PruneSettings
 from edgekd.config.search import ObjectiveSettings
 from edgekd.config.stages import TeacherSettings
 from edgekd.errors import ConfigError
@@ -41,7 +42,7 @@ from edgekd.stages.ensemble import EnsembleStage
 from edgekd.stages.export import ExportStage
 from edgekd.stages.features import FeaturesStage
 from edgekd.stages.finetune import FinetuneStage
-from edgekd.stages.prune import PruneStage
+from edgekd.stages.prune import MEASURES, PruneStage
 from edgekd.stages.quality import QualityStage
 from edgekd.stages.quantize import QuantizeStage
 from edgekd.stages.search import SearchStage
@@ -275,8 +276,9 @@ class _Branch:
             finetune = FinetuneStage(method=chosen, train=p.finetune.train, augment=augment)
             student = self.refine(f"{prefix}finetune", finetune, student, teacher, chosen)
         if p.prune is not None:
-            prune = PruneStage(prune=p.prune, method=method, augment=augment)
-            student = self.refine(f"{prefix}prune", prune, student, teacher, method)
+            file, more = self.pruned(p.prune)
+            prune = PruneStage(prune=p.prune, method=method, augment=augment, **file)
+            student = self.refine(f"{prefix}prune", prune, student, teacher, method, **more)
         if p.quantize is not None:
             own = method if prefix else p.quantize.method or method
             kept = p.quantize.model_copy(update={"method": None})
@@ -284,6 +286,17 @@ class _Branch:
             through = without_features(own)
             student = self.refine(f"{prefix}quantize", quantize, student, teacher, through)
         return student
+
+    def pruned(self, prune: PruneSettings) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The file that a measured target is about, and what else its size or time hangs on."""
+        if not prune.measured:
+            return {}, {}
+        p, outside = self.pipeline, {"measures": code_key(MEASURES)}
+        if prune.target == "latency":
+            from edgekd.devices.machine import describe_machine
+
+            outside["machine"] = describe_machine().model_dump(mode="json")
+        return {"format": p.deployed_format, "precision": p.deployed_precision}, outside
 
     def compare(self, teacher: Node) -> None:
         """Every form of the student against the teacher, and against the control arm."""
@@ -390,10 +403,16 @@ class _Branch:
         )
 
     def refine(
-        self, stage: str, settings: Settings, student: Node, teacher: Node, method: Method
+        self,
+        stage: str,
+        settings: Settings,
+        student: Node,
+        teacher: Node,
+        method: Method,
+        **outside: Any,
     ) -> Node:
         """A stage that takes the student and gives it back changed."""
-        outside = self.trained(self.pipeline.student_model, "auto", method)
+        outside |= self.trained(self.pipeline.student_model, "auto", method)
         learns_from = self.learns_from(teacher, method)
         return self.add(stage, settings, {"student": student, **learns_from}, **outside)
 

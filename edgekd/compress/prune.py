@@ -1,200 +1,224 @@
 """Structured pruning: whole channels go, least important first, until a budget is kept.
 
-Fang et al. 2023, "DepGraph: Towards any structural pruning": layers whose channels belong together
-(residual adds, depthwise convolutions, batch norms) are pruned as one group, and a channel's
-importance is the L2 norm of everything in the group that belongs to it, divided by the group's
-mean so that groups can be compared.
+The groups of layers and what can go of them are in `groups.py`, what a channel is worth in
+`importance.py`, and how a size or a time that only a file can tell is reached in `measured.py`.
 """
 
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-import torch_pruning as tp
-from torch import Tensor, nn
+from torch import nn
 
 from edgekd import inputs
-from edgekd.config.stages import PruneSettings
+from edgekd.compress.groups import Prunable, may_prune, prunable, snapshot
+from edgekd.compress.importance import (
+    NEED_SAMPLES,
+    Labelled,
+    attach,
+    detach,
+    weights_worth,
+)
+from edgekd.compress.measured import Cut, down_to
+from edgekd.config.pruning import PruneSettings, Target
 from edgekd.errors import StageError
 from edgekd.models.count import macs_of, parameters
-from edgekd.models.layers import ChannelShuffle
+from edgekd.models.layer_names import find_layers
+
+COUNTED: dict[str, Target] = {
+    "macs": "macs",
+    "parameters": "parameters",
+    "bytes": "parameters",
+    "latency": "macs",
+}
+"""What is counted on the way to each target."""
 
 
-def prune(model: nn.Module, example: Any, settings: PruneSettings) -> nn.Module:
+CLOSE = 0.03
+"""Share of the whole cost that the result may lie below the limit, where another choice of groups
+comes closer."""
+
+
+def prune(
+    model: nn.Module,
+    example: Any,
+    settings: PruneSettings,
+    *,
+    samples: Labelled | None = None,
+    measure: Callable[[nn.Module], float] | None = None,
+    limit: float | None = None,
+) -> nn.Module:
     """A pruned copy of `model`: the same modules with smaller tensors, in evaluation mode.
 
-    Of all groups, the one whose `round_to` least important channels matter least loses them; this
-    repeats until the cost is at most `keep` times what it was. A group is left alone where its
-    pruning would change the network's output (the classifier) or break its forward pass (such as
-    the zero-padded shortcuts of CIFAR ResNets). Every layer keeps at least `round_to` channels.
+    Of all groups, the one whose `round_to` least important channels matter least loses them; with
+    `scope: layer`, the one that has lost the least share of its channels. This repeats until the
+    cost is at most the limit. Groups whose channels would take the cost far below it are passed
+    over as long as there are others.
+
+    A group is left alone where its pruning would change the network's output (the classifier) or
+    break its forward pass (such as the zero-padded shortcuts of CIFAR ResNets). Every layer keeps
+    at least `round_to` channels, and every attention a head; heads go whole.
 
     Args:
         model: float network, (N, *shape) to (N, C); not changed.
         example: inputs (1 or more, *shape), on the network's device, or several by name; only
             shapes and types matter.
-        settings: `target`, `keep` and `round_to`.
+        settings: all but how it is trained.
+        samples: for `importance` taylor and hessian.
+        measure: bytes or microseconds of a network's file, for these targets.
+        limit: what may remain, in the target's unit, in place of the settings' `keep` and `limit`.
 
     Raises:
-        StageError: the target cannot be reached.
+        StageError: the target cannot be reached; there is no such layer; nothing tells how
+            important a channel is.
     """
     model = copy.deepcopy(model).eval()
-    measure = _counter(settings.target, example)
-    before = measure(model)
-    graph = _dependencies(model, example)
-    roots = [root for root in _roots(graph, model) if _may_prune(model, example, root, settings)]
-    importance = tp.importance.GroupMagnitudeImportance(p=2)
-    while measure(model) > settings.keep * before:
-        blocks = list(_least_important(graph, model, roots, importance, settings.round_to))
-        if not blocks:
-            raise _unreachable(measure(model) / before, len(roots), settings)
-        min(blocks, key=lambda block: block.importance).group.prune()
+    detach(model)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
-    return model
+    pruner = _Pruner(model, example, settings, samples)
+    if settings.measured:
+        if measure is None:
+            raise _missing("target", settings.target, "measure, which tells it of a network")
+        before = measure(model)
+        limit = settings.limits(before)[-1] if limit is None else limit
+        return down_to(limit, before, pruner.count(model), pruner.cut, measure, settings.target)
+    before = pruner.count(model)
+    limit = settings.limits(before)[-1] if limit is None else limit
+    cut = pruner.cut(limit)
+    if cut.count > limit:
+        raise _unreachable(settings, limit, cut.count, before, len(pruner.names))
+    return cut.model
+
+
+class _Pruner:
+    """Cuts copies of one network down to what is asked."""
+
+    def __init__(
+        self, model: nn.Module, example: Any, settings: PruneSettings, samples: Labelled | None
+    ) -> None:
+        if settings.importance in NEED_SAMPLES and samples is None:
+            raise _missing("importance", settings.importance, "samples with labels")
+        self.model, self.example, self.settings = model, example, settings
+        self.count = counter(COUNTED[settings.target], example)
+        self.worth = weights_worth(model, settings.importance, samples)
+        self.names = self._allowed()
+
+    def _allowed(self) -> list[str]:
+        """The groups that may be pruned, by name."""
+        settings, names = self.settings, {m: n for n, m in self.model.named_modules()}
+        ignored = [
+            name
+            for pattern in settings.ignored_layers
+            for name in find_layers(self.model, pattern, "student", "prune.ignored_layers")
+        ]
+
+        def touched(part: Prunable) -> bool:
+            cut = [names.get(layer, "") for layer in part.layers]
+            return any(f"{name}.".startswith(f"{each}.") for name in cut for each in ignored)
+
+        return [
+            part.name
+            for part in prunable(self.model, self.example, settings.round_to)
+            if not touched(part) and may_prune(part, self.model, self.example)
+        ]
+
+    def cut(self, limit: float) -> Cut:
+        """A copy whose count is at most `limit`, or as small as it gets."""
+        settings = self.settings
+        model = copy.deepcopy(self.model)
+        attach(model, self.worth)
+        parts = list(prunable(model, self.example, settings.round_to, only=self.names))
+        first = {part.name: part.width for part in parts}
+        least = {part.name: _least(part) for part in parts}
+        if not any(least.values()) and parts:
+            raise _no_scores(settings)
+        count, floor = self.count(model), limit - CLOSE * self.count(self.model)
+        far: dict[str, int] = {}  # what they would leave, of groups whose next part is too large
+        while count > limit:
+            blocks = [each for name, each in least.items() if each is not None and name not in far]
+            block = self._next(blocks, first)
+            if block is None and far:  # the one that comes closest, and that is the end
+                name = max(far, key=lambda each: far[each])
+                block, floor = least[name], 0.0
+            if block is None:
+                break
+            undo = snapshot(block.part.layers)
+            block.part.prune(block.channels)
+            left = self.count(model)
+            if left < floor:
+                undo()
+                far[block.part.name] = left
+                continue
+            count = left
+            cut = {id(layer) for layer in block.part.layers}
+            for part in parts:  # only neighbours of what was cut have changed
+                if cut & {id(layer) for layer in part.layers}:
+                    least[part.name] = _least(part)
+        detach(model)
+        return Cut(model, count)
+
+    def _next(self, blocks: list[_Block], first: dict[str, int]) -> _Block | None:
+        """Of the parts that may go, the one that matters least; by layers, of the widest."""
+        if self.settings.scope == "layer":
+            left = {block.part.name: block.part.width / first[block.part.name] for block in blocks}
+            return max(blocks, key=lambda block: left[block.part.name], default=None)
+        return min(blocks, key=lambda block: block.importance, default=None)
 
 
 @dataclass(frozen=True)
 class _Block:
-    """The least important channels of one group."""
+    """What goes next of a group."""
 
+    part: Prunable
+    channels: list[int]
     importance: float
-    group: Any
 
 
-def _counter(target: str, example: Any) -> Callable[[nn.Module], int]:
+def _least(part: Prunable) -> _Block | None:
+    if part.surplus >= part.width:
+        return None
+    scores = part.scores()
+    if scores is None:
+        return None
+    channels = part.least(scores)
+    importance = scores[channels].mean() / scores.mean().clamp(min=1e-30)
+    return _Block(part, channels, float(importance))
+
+
+def counter(target: Target, example: Any) -> Callable[[nn.Module], int]:
+    """What counts a network's MACs, for one sample like the example, or its parameters."""
     if target == "parameters":
         return parameters
     single = inputs.take(example, slice(1))
     return lambda model: macs_of(model, single)
 
 
-def _dependencies(model: nn.Module, example: Any) -> Any:
-    with warnings.catch_warnings():
-        # It warns about each constant that it finds in the graph.
-        warnings.simplefilter("ignore")
-        return tp.DependencyGraph().build_dependency(
-            model,
-            example_inputs=inputs.arguments(example),
-            customized_pruners={ChannelShuffle: _Border()},
-        )
+def _missing(field: str, value: str, what: str) -> StageError:
+    return StageError(f"prune.{field} {value} needs {what}.", where=f"prune.{field}")
 
 
-class _Border(tp.BasePruningFunc):  # type: ignore[misc]
-    """Ends a group at a channel shuffle: following channels through a chain of them takes hours.
-
-    Nothing is cut here, so the trial of a group that reaches a shuffle fails, and it is left alone.
-    """
-
-    def prune_out_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
-        return layer
-
-    def prune_in_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
-        return layer
-
-    def get_out_channels(self, layer: nn.Module) -> int:
-        return layer.count  # type: ignore[return-value]
-
-    def get_in_channels(self, layer: nn.Module) -> int:
-        return layer.count  # type: ignore[return-value]
-
-
-def _roots(graph: Any, model: nn.Module) -> Iterator[str]:
-    """The name of the first layer of every group."""
-    names = {module: name for name, module in model.named_modules()}
-    for group in graph.get_all_groups(root_module_types=[nn.Conv1d, nn.Conv2d, nn.Linear]):
-        yield names[group[0].dep.target.module]
-
-
-def _group(graph: Any, model: nn.Module, root: str, channels: list[int]) -> Any:
-    layer = model.get_submodule(root)
-    if isinstance(layer, nn.Linear):
-        function = tp.prune_linear_out_channels
-    elif getattr(layer, "groups", 1) > 1:
-        function = tp.prune_depthwise_conv_out_channels
-    else:
-        function = tp.prune_conv_out_channels
-    return graph.get_pruning_group(layer, function, idxs=channels)
-
-
-def _may_prune(model: nn.Module, example: Any, root: str, settings: PruneSettings) -> bool:
-    """Tries the group of `root` on a copy: removing channels that are zero must change nothing.
-
-    That refuses the classifier, whose outputs would go, and every group whose channels the
-    dependency graph matches wrongly, as it does behind a padding of channels.
-    """
-    trial = copy.deepcopy(model)
-    width = _channels(trial.get_submodule(root))
-    removed = _surplus(width, settings.round_to)
-    if removed >= width:
-        return False
-    generator = torch.Generator().manual_seed(0)
-    channels = torch.randperm(width, generator=generator)[:removed].tolist()
-    graph = _dependencies(trial, example)
-    group = _group(graph, trial, root, channels)
-    layers = [dependency.target.module for dependency, _ in group]
-    if any(isinstance(layer, nn.Parameter) for layer in layers):
-        return False  # such as the positions of a transformer: no layer that could be cut again
-    if any(1 < getattr(layer, "groups", 1) < _channels(layer) for layer in layers):
-        return False  # grouped, not depthwise: its groups would become uneven
-    probe = inputs.apply(lambda part: _probe(part, generator), example)
-    try:
-        with torch.no_grad():
-            for dependency, indices in group:
-                if graph.is_out_channel_pruning_fn(dependency.handler):
-                    for parameter in dependency.target.module.parameters(recurse=False):
-                        parameter[indices] = 0
-            wanted = inputs.call(trial, probe)
-            group.prune()
-            got = inputs.call(trial, probe)
-    except (RuntimeError, IndexError):
-        return False
-    tolerance = 1e-4 * float(wanted.abs().max())
-    return got.shape == wanted.shape and bool(((got - wanted).abs() <= tolerance).all())
-
-
-def _probe(example: Tensor, generator: torch.Generator) -> Tensor:
-    """Random numbers like the example; of codes, which not every number is, zeros."""
-    if not example.is_floating_point():
-        return torch.zeros_like(example)
-    return torch.randn(example.shape, generator=generator).to(example)
-
-
-def _surplus(width: int, round_to: int) -> int:
-    """How many channels go at once: down to the next lower multiple of `round_to`."""
-    return width - (width - 1) // round_to * round_to
-
-
-def _channels(layer: Any) -> int:
-    return int(getattr(layer, "out_channels", None) or getattr(layer, "out_features", 0))
-
-
-def _least_important(
-    graph: Any, model: nn.Module, roots: list[str], importance: Any, round_to: int
-) -> Iterator[_Block]:
-    for root in roots:
-        width = _channels(model.get_submodule(root))
-        removed = _surplus(width, round_to)
-        if removed >= width:
-            continue
-        scores = importance(_group(graph, model, root, list(range(width))))
-        if scores is None:
-            continue
-        order = torch.argsort(scores, stable=True)[:removed]
-        group = _group(graph, model, root, order.tolist())
-        yield _Block(float(scores[order].mean()), group)
-
-
-def _unreachable(reached: float, groups: int, settings: PruneSettings) -> StageError:
+def _no_scores(settings: PruneSettings) -> StageError:
     return StageError(
-        f"Pruning cannot bring the {settings.target} down to {settings.keep:.0%} of the network.",
+        f"Nothing in the layers that can be pruned has what importance {settings.importance} asks.",
+        where="prune.importance: bn_scale needs batch normalisation behind the layers"
+        if settings.importance == "bn_scale"
+        else "prune.importance: no gradient reaches these layers",
+        fix="take importance: magnitude",
+    )
+
+
+def _unreachable(
+    settings: PruneSettings, limit: float, reached: int, before: int, groups: int
+) -> StageError:
+    return StageError(
+        f"Pruning cannot bring the {settings.target} down to {limit / before:.0%} of the network.",
         where=(
-            f"{groups} groups of layers can be pruned, and {reached:.0%} is left when each has "
-            f"the {settings.round_to} channels that prune.round_to keeps at least"
+            f"{groups} groups of layers can be pruned, and {reached / before:.0%} is left when "
+            f"each has the {settings.round_to} channels that prune.round_to keeps at least"
         ),
         fix="lower prune.round_to, raise prune.keep, or start from a wider network",
     )

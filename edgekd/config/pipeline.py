@@ -22,6 +22,7 @@ from edgekd.config.methods import (
     parts_of,
     weighed_by_gap,
 )
+from edgekd.config.pruning import PruneSettings
 from edgekd.config.quality import QualitySettings
 from edgekd.config.schedules import start_of
 from edgekd.config.stages import (
@@ -30,7 +31,6 @@ from edgekd.config.stages import (
     ExportSettings,
     FinetuneSettings,
     ModelSettings,
-    PruneSettings,
     QuantizeSettings,
     SoftLabelsSettings,
     StudentSettings,

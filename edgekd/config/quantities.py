@@ -53,15 +53,13 @@ def _fraction(value: object) -> float:
     return parse_quantity(value, FRACTION, "97 %")
 
 
-_JSON_INPUT: Any = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
+JSON_INPUT: Any = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
 
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(json_schema_extra=_JSON_INPUT)]
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(json_schema_extra=JSON_INPUT)]
 """A size in bytes, written `40 kB` (1000), `40 KiB` (1024), `1 MB` or as a number of bytes."""
 
-Microseconds = Annotated[
-    float, BeforeValidator(_microseconds), Field(json_schema_extra=_JSON_INPUT)
-]
+Microseconds = Annotated[float, BeforeValidator(_microseconds), Field(json_schema_extra=JSON_INPUT)]
 """A time in microseconds, written `800 us`, `2 ms` or as a number of microseconds."""
 
-Fraction = Annotated[float, BeforeValidator(_fraction), Field(le=1, json_schema_extra=_JSON_INPUT)]
+Fraction = Annotated[float, BeforeValidator(_fraction), Field(le=1, json_schema_extra=JSON_INPUT)]
 """A share between 0 and 1, written `97 %`, `0.5 points` or `0.97`."""

@@ -228,19 +228,6 @@ class FinetuneSettings(Settings):
     """How it is trained."""
 
 
-class PruneSettings(Settings):
-    """Structured pruning: whole channels go, and the network stays dense."""
-
-    target: Literal["macs", "parameters"] = "macs"
-    """What `keep` counts."""
-    keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Share that remains."""
-    round_to: PositiveInt = 8
-    """Channels that remain are a multiple of this, which is what SIMD kernels like."""
-    train: FinetuneTrain = FinetuneTrain()
-    """How the pruned network recovers."""
-
-
 class QuantizeSettings(Settings):
     """Int8: weights symmetric per channel, activations asymmetric per tensor."""
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from edgekd.config.method_base import FromFeatures, Layers
 from edgekd.distill.part import Maps, Pair, Part, Step
-from edgekd.distill.taps import all_maps, dry_run, find_layers
+from edgekd.distill.taps import all_maps, dry_run
 from edgekd.errors import StageError
+from edgekd.models.layer_names import find_layers
 from edgekd.spec import Inputs, NamedInputs, Task
 
 Shape = tuple[int, ...]

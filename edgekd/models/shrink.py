@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from edgekd.errors import StageError
+from edgekd.models.attention import heads_of
 
 
 def shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> list[str]:
@@ -29,6 +30,8 @@ def shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> l
         StageError: a tensor has a shape that pruning cannot make of the network's; names the layer.
     """
     cut = []
+    heads = [found for found in map(heads_of, model.modules()) if found is not None]
+    sizes = [found.size for found in heads]
     for name, layer in model.named_modules():
         own = {
             key: tensor
@@ -51,6 +54,9 @@ def shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> l
             )
         _cut(layer, own, new)
         cut.append(name)
+    for found, size in zip(heads, sizes, strict=True):
+        if found.size != size:  # whole heads went; what does not divide fails its forward pass
+            found.resize(found.output.in_features // size)
     return cut
 
 

@@ -8,7 +8,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgekd.config.stages import ModelSettings, PruneSettings
+from edgekd.config.pruning import PruneSettings
+from edgekd.config.stages import ModelSettings
 from edgekd.errors import StageError
 
 if TYPE_CHECKING:

@@ -1,13 +1,7 @@
-"""What a student costs before it is trained: its int8 TFLite file, written and timed.
-
-Size and time of a file do not depend on the values of the weights, as long as no two arrays are
-alike (a file holds those once), so an untrained network, whose ranges were seen on a few samples,
-has the file of the trained one.
-"""
+"""What a student costs before it is trained: its int8 TFLite file, written and timed."""
 
 from __future__ import annotations
 
-import copy
 import tempfile
 import time
 from dataclasses import dataclass
@@ -15,16 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekd.config.budget import BudgetSettings, LatencyBudget
-from edgekd.config.stages import BenchSettings
 from edgekd.propose.candidates import Candidate
 
 if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.data.dataset import Dataset
-
-CALIBRATION = 16
-"""Samples whose ranges are observed."""
 
 
 @dataclass(frozen=True)
@@ -63,23 +53,15 @@ def measure_untrained(
     """
     import litert_torch  # noqa: F401 - loading it takes seconds, and only once
 
-    from edgekd.bench.jobs import BenchModel, measure
     from edgekd.models.count import macs, parameters
+    from edgekd.propose.untrained import time_file, write_file
 
     started = time.perf_counter()
     limits = budget.latency or (LatencyBudget(),)
     with tempfile.TemporaryDirectory(prefix="edgekd-candidate-") as folder:
-        path = Path(folder) / "candidate.tflite"
-        _export(_uneven(network), data, path)
+        path = write_file(network, data, Path(folder), "tflite", "int8")
         exported = time.perf_counter()
-        model = BenchModel(path=path, stage="", seed=0, precision="int8", format="tflite")
-        latency = []
-        for limit in limits:
-            settings = BenchSettings(
-                devices=(limit.device,), runtimes=("litert",), threads=(limit.threads,), quick=True
-            )
-            (row,) = measure([model], settings, run_folder=Path(folder))
-            latency.append((limit, row.latency_us.p50, row.latency_us.p90))
+        timed = [(limit, time_file(path, "int8", limit)) for limit in limits]
         benched = time.perf_counter()
         size = path.stat().st_size
     return Measured(
@@ -87,39 +69,10 @@ def measure_untrained(
         parameters(network),
         macs(network, data.spec),
         size,
-        tuple(latency),
+        tuple((limit, found.p50, found.p90) for limit, found in timed),
         exported - started,
         (benched - exported) / len(limits),
     )
-
-
-def _uneven(network: nn.Module) -> nn.Module:
-    """A copy in which no two normalisations or biases are alike, as after training."""
-    import torch
-
-    network = copy.deepcopy(network)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim <= 1:
-                noise = torch.rand(parameter.shape, generator=generator)
-                parameter.add_(0.1 * noise.to(parameter.dtype))
-    return network
-
-
-def _export(network: nn.Module, data: Dataset, path: Path) -> None:
-    import numpy as np
-
-    from edgekd import inputs
-    from edgekd.compress.quantize import calibrate, convert, prepare_ptq
-    from edgekd.export.tflite_file import export_tflite
-
-    raw = inputs.apply(np.asarray, inputs.take(data.train.x, slice(0, CALIBRATION)))
-    samples = inputs.tensors(data.spec.normalise(raw))
-    prepared = prepare_ptq(network.eval(), inputs.take(samples, slice(0, 4)))
-    calibrate(prepared, [samples])
-    spec = data.model_spec("candidate")
-    export_tflite(convert(prepared, fold=False), spec, path, precision="int8")
 
 
 def misses(measured: Measured, budget: BudgetSettings) -> list[str]:

@@ -21,7 +21,7 @@ GOAL = 1.0
 
 def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
     """Makes the methods on feature maps for networks with fresh weights, and forgets them; looks
-    for the layers that stay float in a fresh student.
+    for the layers that stay float, and those that pruning ignores, in a fresh student.
 
     Args:
         data_folder: of the finished data.
@@ -33,7 +33,8 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
     """
     asked = {field: m for field, m in pipeline.methods.items() if needs_features(m)}
     kept = pipeline.quantize.keep_float if pipeline.quantize is not None else ()
-    if not asked and not kept:
+    ignored = pipeline.prune.ignored_layers if pipeline.prune is not None else ()
+    if not asked and not kept and not ignored:
         return
     import torch
 
@@ -47,6 +48,7 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
             build(model.model_copy(update={"pretrained": False}), data.spec, data.classes, base)
             for model in models
         ]
+    _check_ignored(networks[0], ignored)
     if kept:
         _check_kept(networks[0], kept, data)
     if asked:
@@ -56,6 +58,16 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
 
             views = pipeline.data.augment.view_count
             check_space(cache_bytes(on_maps(parts), views, len(data.taught)), data_folder)
+
+
+def _check_ignored(student: nn.Module, patterns: Sequence[str]) -> None:
+    from edgekd.models.layer_names import find_layers
+
+    for pattern in patterns:
+        try:
+            find_layers(student, pattern, "student", "prune.ignored_layers")
+        except StageError as error:
+            raise ConfigError(error.what, where=error.where, fix=error.fix) from error
 
 
 def _check_kept(student: nn.Module, kept: Sequence[str], data: Dataset) -> None:

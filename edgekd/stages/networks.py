@@ -53,8 +53,8 @@ def fit_network(
     check_augment(augment, data.spec)
     history = fit(
         model,
-        _as_trained(train, data),
-        _as_trained(data.validation, data),
+        as_trained(train, data),
+        as_trained(data.validation, data),
         data.spec,
         settings,
         objective,
@@ -79,7 +79,7 @@ def validation_of(manifest: Mapping[str, Any]) -> Accuracy | None:
     return teachers[0].validation if teachers else None
 
 
-def _as_trained(split: Split, data: Dataset) -> Split:
+def as_trained(split: Split, data: Dataset) -> Split:
     """A split with the targets that the network is trained on: a regression's are standardised."""
     if data.task != "regression":
         return split

@@ -10,7 +10,7 @@ from edge_nets import inputs, make
 from torch import nn
 
 from edgekd.compress.prune import prune
-from edgekd.config.stages import PruneSettings
+from edgekd.config.pruning import PruneSettings
 from edgekd.errors import StageError
 from edgekd.models.count import macs, parameters
 from edgekd.models.shrink import shrink_to

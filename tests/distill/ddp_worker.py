@@ -19,7 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 from edgekd.config.methods import ATSettings, FitNetSettings
 from edgekd.distill.losses import make_objective
 from edgekd.distill.part import Pair
-from edgekd.distill.taps import Taps, find_layers
+from edgekd.distill.taps import Taps
+from edgekd.models.layer_names import find_layers
 from edgekd.train.batches import Batch
 
 WORLD = 2

@@ -240,7 +240,7 @@ def test_a_review_goes_from_deep_to_shallow_and_warms_up():
 
 def test_regressors_are_made_for_a_pruned_student_too():
     from edgekd.compress.prune import prune
-    from edgekd.config.stages import PruneSettings
+    from edgekd.config.pruning import PruneSettings
     from edgekd.inputs import zeros
 
     pruned = prune(Net(16), zeros(SPEC, 2), PruneSettings(keep=0.5))

@@ -24,8 +24,9 @@ from edgekd.config.methods import (
 from edgekd.distill.at import at_loss
 from edgekd.distill.features import layer_pairs
 from edgekd.distill.losses import kd_loss, make_objective
-from edgekd.distill.taps import Taps, all_maps, find_layers
+from edgekd.distill.taps import Taps, all_maps
 from edgekd.errors import StageError
+from edgekd.models.layer_names import find_layers
 from edgekd.train.batches import Batch
 
 METHOD = TypeAdapter(Method)

@@ -11,7 +11,8 @@ from edgekd import inputs
 from edgekd.agent.agent import AgentError, load, perform
 from edgekd.compress import quantize
 from edgekd.compress.prune import prune
-from edgekd.config.stages import ModelSettings, PruneSettings
+from edgekd.config.pruning import PruneSettings
+from edgekd.config.stages import ModelSettings
 from edgekd.export.onnx_file import export_onnx
 from edgekd.export.tflite_file import export_tflite
 from edgekd.models.build import build

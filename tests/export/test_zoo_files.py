@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from edgekd.compress.prune import prune
 from edgekd.compress.quantize import calibrate, convert, prepare_qat
-from edgekd.config.stages import ModelSettings, PruneSettings
+from edgekd.config.pruning import PruneSettings
+from edgekd.config.stages import ModelSettings
 from edgekd.export.onnx_file import export_onnx
 from edgekd.export.tflite_file import export_tflite
 from edgekd.models.build import build

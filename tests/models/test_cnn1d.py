@@ -100,7 +100,7 @@ def test_int8_files_answer_like_torch(channels, length, tmp_path):
     from edgekd.agent.agent import load
     from edgekd.compress import quantize
     from edgekd.compress.prune import prune
-    from edgekd.config.stages import PruneSettings
+    from edgekd.config.pruning import PruneSettings
     from edgekd.export.onnx_file import export_onnx
     from edgekd.export.tflite_file import export_tflite
     from edgekd.spec import ModelSpec

@@ -13,11 +13,11 @@ from three_bands import samples
 from edgekd.config.base import Settings
 from edgekd.config.data import Augment, NpzData
 from edgekd.config.methods import KDSettings, LabelsSettings
+from edgekd.config.pruning import PruneSettings
 from edgekd.config.stages import (
     BenchSettings,
     ExportSettings,
     ModelSettings,
-    PruneSettings,
     QuantizeSettings,
     Require,
 )
