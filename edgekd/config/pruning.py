@@ -52,13 +52,27 @@ class PruneSettings(Settings):
 
     @model_validator(mode="before")
     @classmethod
+    def _no_sparsity(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "sparsity" in value:
+            raise ValueError(
+                "`sparsity`: only whole channels are pruned. Zeros inside layers (2:4, blocks, "
+                "single weights) make no int8 file faster or smaller in LiteRT or ONNX Runtime on "
+                "a CPU: take `keep` or `limit`"
+            )
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
     def _one_bound(cls, value: Any) -> Any:
         if not isinstance(value, dict) or value.get("limit") is None:
             return value
         if value.get("keep") not in (None, cls.model_fields["keep"].default):
             raise ValueError("give either `keep` or `limit`")
-        units, example = UNITS.get(str(value.get("target")), ({}, "3000000"))
-        return {**value, "limit": parse_quantity(value["limit"], units, example)}
+        target, limit = str(value.get("target", "macs")), value["limit"]
+        units, example = UNITS.get(target, ({}, ""))
+        if not units and isinstance(limit, str):
+            raise ValueError(f"a `limit` of {target} is a plain number, such as 3000000")
+        return {**value, "limit": parse_quantity(limit, units, example)}
 
     @field_validator("ignored_layers", mode="before")
     @classmethod

@@ -94,3 +94,10 @@ def test_a_search_checks_its_candidates_and_not_the_default_student(tmp_path: Pa
     }
     with pytest.raises(StageError, match="requires"):  # the teacher's gate, after the check
         run(raw, runs=tmp_path)
+
+
+def test_layers_that_pruning_ignores_exist(data):
+    check(data, "kd", prune={"ignored_layers": ["blocks", "stem.*"]})
+    with pytest.raises(ConfigError, match="no layer blokcs") as caught:
+        check(data, "kd", prune={"ignored_layers": ["blokcs"]})
+    assert caught.value.where == "prune.ignored_layers" and "blocks" in caught.value.fix

@@ -1,0 +1,144 @@
+"""Pruning in steps, by gradients, and to what a file measures."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from three_bands import samples
+
+from edgekd.config.data import Augment, NpzData
+from edgekd.config.methods import LabelsSettings
+from edgekd.config.networks import ModelSettings
+from edgekd.config.pipeline import Pipeline
+from edgekd.config.pruning import PruneSettings
+from edgekd.data.dataset import load as load_data
+from edgekd.models.build import build
+from edgekd.models.count import macs, parameters
+from edgekd.models.saved import load, save
+from edgekd.plan import make_plan
+from edgekd.progress import SILENT
+from edgekd.propose.untrained import bytes_of
+from edgekd.stages import data, prune
+from edgekd.stages.base import Job, Made
+
+STUDENT = ModelSettings(name="resnet8", width=0.5)
+TRAIN = {"epochs": 1, "batch_size": 64, "precision": "float32"}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with finished data and an untrained student."""
+    root = tmp_path_factory.mktemp("prune")
+    x, y = samples(120)
+    np.savez(root / "mine.npz", x=x, y=y)
+    (root / "data").mkdir()
+    settings = data.DataStage(data=NpzData(path=Path("mine.npz")))
+    data.run(Job(settings, {}, root / "data", "data", 0, root, SILENT))
+    known = load_data(root / "data")
+    torch.manual_seed(0)
+    student = build(STUDENT, known.spec, known.classes)
+    save(student, STUDENT, known.model_spec("student"), root / "student")
+    return root
+
+
+def run(root: Path, out: Path, file: dict[str, str] | None = None, **settings: Any) -> Made:
+    out.mkdir(exist_ok=True)
+    stage = prune.PruneStage(
+        prune=PruneSettings.model_validate({"train": TRAIN, **settings}),
+        method=LabelsSettings(),
+        augment=Augment(),
+        **(file or {}),
+    )
+    inputs = {"data": root / "data", "student": root / "student"}
+    return prune.run(Job(stage, inputs, out, "prune", 0, root, SILENT))
+
+
+GRADUAL = {"keep": 0.7, "importance": "taylor", "steps": 3, "step_epochs": 1, "round_to": 4}
+
+
+def test_gradual_pruning_goes_on_where_it_was_killed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = run(root, tmp_path / "whole", **GRADUAL)
+    whole = load(tmp_path / "whole").model
+    known = load_data(root / "data")
+    student = load(root / "student").model
+    assert 0.5 < macs(whole, known.spec) / macs(student, known.spec) <= 0.7
+    assert "% of the MACs" in made.note
+    assert not (tmp_path / "whole" / prune.STEPS).exists()
+
+    trainings: list[int] = []
+    train = prune.train_network
+
+    def dies(job: Any, model: Any, *rest: Any, **more: Any) -> None:
+        trainings.append(parameters(model))
+        if len(trainings) == 2:
+            raise KeyboardInterrupt
+        train(job, model, *rest, **more)
+
+    monkeypatch.setattr(prune, "train_network", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(root, tmp_path / "cut", **GRADUAL)
+    assert (tmp_path / "cut" / prune.STEPS / "1" / "model.safetensors").is_file()
+    run(root, tmp_path / "cut", **GRADUAL)
+    assert len(trainings) == 4, "the first step is not trained again"
+    assert trainings[0] > trainings[1] == trainings[2] >= trainings[3]
+    for name, tensor in load(tmp_path / "cut").model.state_dict().items():
+        assert torch.equal(tensor, whole.state_dict()[name]), name
+    shutil.rmtree(tmp_path / "cut")
+
+
+def test_only_a_measured_target_hangs_on_the_export(root: Path):
+    def keys(**more: Any) -> tuple[str, Any]:
+        raw = {"name": "a", "data": str(root / "mine.npz"), "prune": more, "quantize": "ptq"}
+        nodes = {n.name: n for n in make_plan(Pipeline.model_validate(raw), root)}
+        return nodes["prune"].key, nodes["prune"].settings
+
+    key, settings = keys(target="bytes", limit="20 kB")
+    assert (settings.format, settings.precision) == ("tflite", "int8")
+    assert keys()[1].format is None
+    assert len({key, keys()[0], keys(target="latency")[0], keys(importance="taylor")[0]}) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("form", "precision"), [("tflite", "int8"), ("onnx", "float32")])
+def test_the_file_has_the_bytes_that_were_asked(
+    root: Path, tmp_path: Path, form: str, precision: str
+):
+    known = load_data(root / "data")
+    before = bytes_of(load(root / "student").model, known, form, precision)  # type: ignore[arg-type]
+    limit = 0.75 * before
+    file = {"format": form, "precision": precision}
+    run(root, tmp_path / "p", file, target="bytes", limit=limit)
+    after = bytes_of(load(tmp_path / "p").model, known, form, precision)  # type: ignore[arg-type]
+    assert 0.8 * limit < after <= 1.005 * limit
+
+
+@pytest.mark.slow
+def test_a_latency_is_measured_of_files(root: Path, tmp_path: Path, capsys: Any):
+    told: list[str] = []
+
+    class Told(type(SILENT)):  # type: ignore[misc]
+        def message(self, text: str) -> None:
+            told.append(text)
+
+    stage = prune.PruneStage(
+        prune=PruneSettings.model_validate({"train": TRAIN, "target": "latency", "keep": 0.9}),
+        method=LabelsSettings(),
+        augment=Augment(),
+        format="tflite",
+        precision="int8",
+    )
+    inputs = {"data": root / "data", "student": root / "student"}
+    (tmp_path / "p").mkdir()
+    prune.run(Job(stage, inputs, tmp_path / "p", "prune", 0, root, Told()))
+    times = [float(text.split()[-2]) for text in told if text.endswith("ms")]
+    assert len(times) >= 2 and min(times) <= 0.9 * times[0]
+    known = load_data(root / "data")
+    student, pruned = load(root / "student").model, load(tmp_path / "p").model
+    assert macs(pruned, known.spec) < macs(student, known.spec)
