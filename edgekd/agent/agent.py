@@ -616,7 +616,19 @@ def machine_facts() -> dict[str, Any]:
         "load_average": average()[0] if average else None,
         "python": platform.python_version(),
         "numpy": np.__version__,
+        "runtimes": _runtimes(),
     }
+
+
+def _runtimes() -> dict[str, str]:
+    """The installed runtimes' versions, without importing them."""
+    from importlib import metadata
+
+    found = {}
+    for name in ("onnxruntime", "ai-edge-litert", "tflite-runtime"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _cpuinfo() -> dict[str, Any]:

@@ -5,7 +5,7 @@ called.
 """
 
 # isort: off
-from edgekd.cli import runs, data, models, about
+from edgekd.cli import runs, data, models, devices, about
 from edgekd.cli.app import DEBUG, app, main
 
-__all__ = ["DEBUG", "about", "app", "data", "main", "models", "runs"]
+__all__ = ["DEBUG", "about", "app", "data", "devices", "main", "models", "runs"]

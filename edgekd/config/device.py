@@ -2,19 +2,63 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgekd.config.base import Settings
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+FIELDS_OF = {
+    "local": frozenset[str](),
+    "ssh": frozenset({"host", "user", "port", "ssh_config", "python", "folder"}),
+    "emulator": frozenset({"folder"}),
+}
+"""Fields that only some kinds have."""
+EMULATED = ("cortex-a53", "cortex-a72", "cortex-a76", "max")
+"""Processors that an emulator may be: names of QEMU's."""
 
 
 class DeviceSettings(Settings):
     """A device file."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: Name
     """Names the device in pipelines and results."""
-    kind: Literal["local"] = "local"
-    """How it is reached: `local` is the machine that runs edgekd."""
+    kind: Literal["local", "ssh", "emulator"] = "local"
+    """How it is reached: `local` is the machine that runs edgekd, `ssh` any Linux machine, by
+    OpenSSH, and `emulator` an arm64 Linux on this machine, in QEMU."""
     description: str = ""
     """What it is, for the report."""
+    processor: str = ""
+    """Its processor: of an emulator, which one it is (cortex-a53, cortex-a72, cortex-a76 or max,
+    which has every instruction that QEMU knows); of others, as people call it."""
+    runtimes: tuple[Literal["onnxruntime", "litert"], ...] = ("onnxruntime", "litert")
+    """What it can run: files of other runtimes are not measured there."""
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:%-]*$")] | None = None
+    """Of ssh: its address, or its name in your OpenSSH configuration."""
+    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")] | None = None
+    """Of ssh: the user there; left out, as your OpenSSH configuration says."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Of ssh: likewise."""
+    ssh_config: Path | None = None
+    """Of ssh: an OpenSSH configuration file that is read instead of yours. A relative path starts
+    at the device file."""
+    python: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]+$")] = "python3"
+    """Of ssh: Python 3.9 or newer there, a name or a path."""
+    folder: Annotated[str, Field(min_length=1)] = ".cache/edgekd"
+    """Where edgekd keeps its files there. A relative path starts at the user's home. Of an
+    emulator: a folder inside it."""
+
+    @model_validator(mode="after")
+    def _fields_fit_the_kind(self) -> DeviceSettings:
+        others = frozenset[str]().union(*FIELDS_OF.values()) - FIELDS_OF[self.kind]
+        wrong = sorted(others & self.model_fields_set)
+        if wrong:
+            raise ValueError(f"{wrong[0]}: a device of kind {self.kind} has no such field")
+        if self.kind == "ssh" and self.host is None:
+            raise ValueError("host: a device of kind ssh needs one")
+        if self.kind == "emulator" and self.processor not in EMULATED:
+            raise ValueError(f"processor: an emulator is one of {', '.join(EMULATED)}")
+        return self

@@ -32,6 +32,11 @@ def shipped(folder: str) -> dict[str, Path]:
     return {}
 
 
+def own_devices(base: Path | None = None) -> dict[str, Path]:
+    """A project's device files by name: those of the folder `devices`, which starts at `base`."""
+    return {path.stem: path for path in sorted((base or Path()).glob("devices/*.yaml"))}
+
+
 def find(name: str | Path, folder: str, base: Path | None = None) -> Path:
     """The file that `name` means: a path, or the name of a shipped file.
 
@@ -70,17 +75,21 @@ def load_pipeline(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Pi
 
 
 def load_device(source: str | Path, base: Path | None = None) -> DeviceSettings:
-    """The device profile of a file (path or shipped name).
+    """The device profile of a file: its path, its name in the folder `devices`, or a shipped one's.
 
     Args:
-        base: where a relative path starts; the current folder if left out.
+        base: where a relative path and `devices` start; the current folder if left out.
 
     Raises:
         ConfigError: with the file, the line and the field of each mistake.
     """
-    path = find(source, "devices", base)
+    own = own_devices(base)
+    path = own[str(source)] if str(source) in own else find(source, "devices", base)
     raw, lines = read_yaml(path)
-    return validate(DeviceSettings, raw, path, lines)
+    found = validate(DeviceSettings, raw, path, lines)
+    if found.ssh_config is None:
+        return found
+    return found.model_copy(update={"ssh_config": (path.parent / found.ssh_config).absolute()})
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:

@@ -11,4 +11,9 @@ __all__ = ["Device", "LocalDevice", "open_device"]
 
 def open_device(settings: DeviceSettings) -> Device:
     """The device of a profile, not yet connected: use it in a `with` statement."""
-    return LocalDevice(settings)
+    if settings.kind == "local":
+        return LocalDevice(settings)
+    from edgekd.devices.remote import RemoteDevice
+    from edgekd.devices.ssh import SshShell
+
+    return RemoteDevice(settings, SshShell(settings))

@@ -15,6 +15,11 @@ class Device(Protocol):
         """The profile's name."""
         ...
 
+    @property
+    def timed(self) -> bool:
+        """Whether times that are measured there are its own: not under emulation."""
+        ...
+
     def connect(self) -> None:
         """Makes the device ready for jobs.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,10 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgekd.config.device import DeviceSettings
+from edgekd.devices.answers import read_result, took_too_long
 from edgekd.errors import StageError
 
 AGENT = Path(__file__).resolve().parents[1] / "agent" / "agent.py"
-TAIL_LINES = 12
 
 
 class LocalDevice:
@@ -31,6 +30,11 @@ class LocalDevice:
     def name(self) -> str:
         """The profile's name."""
         return self._settings.name
+
+    @property
+    def timed(self) -> bool:
+        """See `Device.timed`."""
+        return True
 
     def connect(self) -> None:
         """Makes the folder that jobs and results lie in."""
@@ -61,12 +65,9 @@ class LocalDevice:
                 cwd=self._folder.name,
             )
         except subprocess.TimeoutExpired as error:
-            raise StageError(
-                f"Measuring was ended after {timeout:.0f} s.",
-                where=what,
-                fix="measure fewer runs, or a smaller model",
-            ) from error
-        return read_result(answer, what, done.returncode, done.stderr.decode("utf-8", "replace"))
+            raise took_too_long(timeout, what) from error
+        text = answer.read_text(encoding="utf-8") if answer.is_file() else None
+        return read_result(text, what, done.returncode, done.stderr.decode("utf-8", "replace"))
 
     def pull(self, name: str, to: Path) -> None:
         """See `Device.pull`."""
@@ -98,42 +99,3 @@ class LocalDevice:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
-
-
-def read_result(answer: Path, what: str, code: int, stderr: str) -> dict[str, Any]:
-    """The agent's result.
-
-    Args:
-        answer: the file that the agent wrote, if it came so far.
-        what: names the job in errors.
-        code: the agent's exit code; negative for a signal.
-        stderr: what it printed; its end is shown where there is no result.
-
-    Raises:
-        StageError: there is no result, or it tells of an error.
-    """
-    tail = "\n".join(f"  | {line}" for line in stderr.strip().splitlines()[-TAIL_LINES:])
-    if not answer.is_file():
-        raise StageError(
-            f"The benchmark's process ended without a result: {_ending(code)}.",
-            where=f"{what}\n{tail}" if tail else what,
-        )
-    try:
-        result = json.loads(answer.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StageError("A benchmark's result cannot be read.", where=what) from error
-    if not result.get("ok"):
-        place = result.get("where") or ""
-        raise StageError(
-            str(result.get("error")),
-            where=f"{what}: {place}" if place not in what else what,
-            fix=result.get("fix", ""),
-        )
-    return result
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    known = {s.value: s.name for s in signal.Signals}
-    return f"killed by {known.get(-code, f'signal {-code}')}"
