@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -324,15 +325,11 @@ def full(stderr: str) -> bool:
 
 
 def _write(stdin: IO[bytes], line: bytes) -> None:
-    try:
+    with contextlib.suppress(BrokenPipeError):  # the exit code and stderr say why
         stdin.write(line)
         stdin.flush()
-    except BrokenPipeError:
-        pass  # the exit code and stderr say why
 
 
 def _close(stdin: IO[bytes]) -> None:
-    try:
+    with contextlib.suppress(BrokenPipeError):
         stdin.close()
-    except BrokenPipeError:
-        pass

@@ -47,7 +47,7 @@ class SshShell:
                 fix="Debian: apt install openssh-client",
             )
         # A socket's path may have 108 octets at most, so not where TMPDIR may point deep.
-        self._folder = tempfile.TemporaryDirectory(prefix="edgekd-", dir="/tmp")  # noqa: S108
+        self._folder = tempfile.TemporaryDirectory(prefix="edgekd-", dir="/tmp")
         said = Path(self._folder.name) / "said"
         with said.open("wb") as stderr:
             self._master = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A real sshd at the other end: what arrives, what is sent twice, and what is told when it fails."""
+"""A real sshd at the other end: what arrives, what is sent twice, what is told when it fails."""
 
 from __future__ import annotations
 
@@ -106,14 +106,13 @@ def test_a_transfer_that_is_cut_off_goes_on(server, tmp_path):
     file = big_file(tmp_path / "large.npy", 3_000_000, seed=1)
     sha = hashlib.sha256(file.read_bytes()).hexdigest()
     there = server.home / ".cache/edgekd/files" / f"{sha}.npy"
-    with between(server.port) as relay:
-        with remote(server.profile(relay.port, **HERE)) as device:
-            relay.drop_after = relay.up + 2_000_000
-            with pytest.raises(StageError, match="connection to the device dropped") as caught:
-                device.push(file)
-            assert "large.npy" in caught.value.where
-            with pytest.raises(StageError, match="dropped"):
-                device.run({}, timeout=60)
+    with between(server.port) as relay, remote(server.profile(relay.port, **HERE)) as device:
+        relay.drop_after = relay.up + 2_000_000
+        with pytest.raises(StageError, match="connection to the device dropped") as caught:
+            device.push(file)
+        assert "large.npy" in caught.value.where
+        with pytest.raises(StageError, match="dropped"):
+            device.run({}, timeout=60)
     part = there.with_name(f"{there.name}.part")
     until(lambda: not run_by(server.home))
     arrived = part.stat().st_size
@@ -282,7 +281,7 @@ def test_no_python(server):
 
 def test_an_old_python(server, tmp_path):
     old = tmp_path / "python"
-    old.write_text("#!/bin/sh\necho '{\"folder\": \"/\", \"job\": \"/nowhere\", \"python\": [3, 7, 3]}'\n")
+    old.write_text('#!/bin/sh\necho \'{"folder": "/", "job": "/nowhere", "python": [3, 7, 3]}\'\n')
     old.chmod(0o755)
     with pytest.raises(StageError, match=r"too old: 3\.7\.3"):
         open_device(server.profile(python=str(old))).connect()
