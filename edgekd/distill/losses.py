@@ -144,7 +144,7 @@ def make_objective(
     if label_smoothing and task in ("multilabel", "regression"):
         raise no_smoothing(task)
     labels = Labels(task, label_smoothing, regression, partly)
-    cohort = Cohort(tuple(peers), labels, ce_weight(method), half)
+    cohort = Cohort(tuple(peers), labels, half)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(pair.seed if pair else 0)
         parts = [

@@ -90,7 +90,9 @@ class Mutual(Part):
         """What the peers learn: from the labels, and from all others."""
         labels, weight = self.cohort.labels, self.weight(step.epoch)
         hard = [labels(answers, step.batch) for answers in self._answers]
-        share = self.cohort.ce_weight if weight else 1.0  # as the student's, once the rest is off
+        # Beside a teacher's method the student's weight of the labels is that one's; peers have
+        # no teacher. Without the others, the labels alone are learned.
+        share = self.settings.ce_weight if weight else 1.0
         total = share * torch.stack(hard).sum() + weight * torch.stack(self._losses).sum()
         self._answers, self._losses = [], []
         return total

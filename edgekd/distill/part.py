@@ -49,8 +49,6 @@ class Cohort:
 
     peers: tuple[nn.Module, ...]
     labels: Labels
-    ce_weight: float
-    """Of the labels' loss, as the student's."""
     half: bool = False
     """Let the peers compute in bfloat16, as the student does."""
 

@@ -27,6 +27,7 @@ from edgekd.config.methods import (
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
+from edgekd.distill.kd import kd_loss
 from edgekd.distill.losses import make_objective
 from edgekd.distill.mutual import mutual_losses
 from edgekd.errors import ConfigError, StageError
@@ -135,6 +136,37 @@ def test_a_step_is_each_networks_own_cross_entropy_and_divergence():
         if place == 0:  # what is told is the student's loss alone
             assert loss.item() == pytest.approx(total.item(), rel=1e-5)
     assert list(named) == ["ce", "mutual"]
+
+
+def test_beside_a_teacher_the_peers_learn_the_labels_with_their_own_weight():
+    """The student's is that of the first method."""
+    cohort, again = networks()[:2], networks()[:2]
+    data = samples(16, 3)
+    x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
+    teacher = torch.randn(16, 3)
+    objective = make_objective((KDSettings(), MutualSettings()), peers=cohort[1:])
+    loss, _ = objective(cohort[0](x), Batch(x, y, torch.arange(16), teacher), 0)
+    loss.backward()
+    own, peer = (net(x) for net in again)
+    to_peer, to_own = mutual_losses([own, peer])
+    (nn.functional.cross_entropy(peer, y) + to_own).backward()
+    expected = 0.1 * nn.functional.cross_entropy(own, y) + 0.9 * kd_loss(own, teacher) + to_peer
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    for mine, theirs in zip(cohort, again, strict=True):
+        for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_samples_without_labels_teach_the_cohort_by_its_answers():
+    cohort = networks()[:2]
+    data = samples(8, 3)
+    x, y = torch.from_numpy(data.x), torch.full((8,), -1)
+    objective = make_objective(MutualSettings(), partly=True, peers=cohort[1:])
+    loss, named = objective(cohort[0](x), Batch(x, y, torch.arange(8)), 0)
+    loss.backward()
+    assert named["ce"] == 0 < named["mutual"]
+    assert all(net.classifier.weight.grad.abs().sum() > 0 for net in cohort)
 
 
 def test_all_of_a_cohort_are_trained_and_one_is_kept(tmp_path: Path):
