@@ -123,6 +123,22 @@ class Latency(Figures):
     """Standard deviation."""
     n: int
     """Measured runs."""
+    p95: float | None = None
+    """95th percentile."""
+    min: float | None = None
+    """The fastest run."""
+    max: float | None = None
+    """The slowest run."""
+    mad: float | None = None
+    """Median absolute deviation from the median."""
+    outliers: int | None = None
+    """Runs beyond a process's quartiles by three times the range between them (Tukey 1977, "far
+    out"). They are part of all figures."""
+    p50_low: float | None = None
+    """Lower end of the bootstrap's 95 % interval of the median: over processes and runs, or, of one
+    process, over its runs alone."""
+    p50_high: float | None = None
+    """Upper end."""
 
 
 class BenchFigures(Figures):
@@ -160,6 +176,12 @@ class BenchFigures(Figures):
     """Every metric of the task, likewise."""
     warnings: list[str] = []
     """What makes the figures doubtful, such as an unstable clock."""
+    processes: int = 1
+    """Processes that measured it one after the other."""
+    energy_uj: float | None = None
+    """Microjoules of the whole processor an inference, where it counts them (RAPL)."""
+    disturbed: list[str] = []
+    """Of the warnings, what measuring again may mend: other programs, throttling, drift."""
 
 
 class Estimate(Figures):

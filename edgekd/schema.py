@@ -6,6 +6,7 @@ import json
 
 from pydantic import BaseModel
 
+from edgekd.bench.result import BenchResult
 from edgekd.config.device import DeviceSettings
 from edgekd.config.pipeline import SHORT_FORMS, Pipeline
 from edgekd.results import Summary
@@ -14,12 +15,13 @@ MODELS: dict[str, type[BaseModel]] = {
     "pipeline": Pipeline,
     "device": DeviceSettings,
     "result": Summary,
+    "bench": BenchResult,
 }
 
 
 def schema_text(of: str) -> str:
-    """The JSON Schema (draft 2020-12) of "pipeline", "device" or "result", with every default."""
-    mode = "serialization" if of == "result" else "validation"
+    """The JSON Schema (draft 2020-12) of one of `MODELS`, with every default."""
+    mode = "serialization" if of in ("result", "bench") else "validation"
     schema = MODELS[of].model_json_schema(mode=mode)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     if of == "pipeline":

@@ -6,26 +6,39 @@ ai-edge-litert or tflite-runtime), on Python 3.9 or newer. It imports nothing of
 JOB:
     model            path of an .onnx, .ort or .tflite file; left out: only the machine's facts
     threads          threads of the runtime (1)
-    warmup_seconds   runs that are not counted, after the first one (0.6)
+    warmup_seconds   runs that are not counted, after the first one: until they are steady, and at
+                     most so long (0.6)
+    warmup_runs      at least this many of them (1)
     min_runs         measure until both this many runs ... (200)
-    min_seconds      ... and this many seconds are reached (3.0)
+    min_seconds      ... and this many seconds are reached (3.0) ...
+    max_seconds      ... but no longer than this (no bound)
     inputs           .npy, float32, normalised, channels first (N, *shape), or of a model with
                      several inputs {name: .npy} (int32 for codes); random without it
     answer           name of the output with the answer, of a file that does not tell; the first
     load_only        true: load the model, and neither run nor measure it
     labels           .npy, whole numbers (N,): counts the right answers
     samples          path to write every measured time to, .npy, int64 nanoseconds
+    profile          true: runs again afterwards with the runtime's own profiler, where it has one
     predictions      path to write the answers to, .npy, int64 (N,): the largest output's number
     outputs          path to write all outputs to, .npy, float32 (N, C); a bare name lies in the
                      job's folder
 RESULT:
     ok, and if not: error, where, fix
-    runtime, runtime_version, threads, load_ms, first_us, latency_us {p50 p90 p99 mean std n},
-    peak_rss_bytes, rss_growth_bytes, correct, n, machine {...}, warnings [...]
+    runtime, runtime_version, threads, machine {...}
+    load_ms, first_us, warmup {runs seconds mean_us steady}
+    latency_us       {p50 p90 p95 p99 mean std mad min max n outliers}
+    quantiles_us     1001 of them; ends_us: the first and the last run
+    energy_uj        an inference's; None without a counter
+    waited           share of their time that threads were ready to run and had no core, or None
+    before, after    the machine, see `machine_state`
+    peak_rss_bytes, rss_growth_bytes (of it, rss_load_bytes by loading)
+    correct, n       with labels
+    warnings         what makes the figures doubtful; of it, `disturbed` may go by measuring again
+    profile          [{name op us calls}], and profile_note where there is none
 
 Only the invocation is timed, at batch 1, its inputs already in place. Memory is read after the
 warm-up, so that neither the timings nor the test data count; its growth starts after the runtime
-is imported.
+is imported. All figures of the machine are those of the measured runs, without loading and warm-up.
 """
 
 from __future__ import annotations
@@ -33,6 +46,7 @@ from __future__ import annotations
 import array
 import contextlib
 import gc
+import glob
 import json
 import mmap
 import os
@@ -50,6 +64,13 @@ METADATA_NAME = "edgekd"
 BATCH = 256
 ROTATE = 32  # measured inputs: enough to defeat a lucky one, few enough to stay in the cache
 DRIFT = 0.1
+STEADY, STEADY_BLOCKS, BLOCK_SECONDS = 0.02, 3, 0.01
+"""Runs are steady when the medians of three successive blocks of 10 ms lie within 2 %."""
+PER_MILLE = np.linspace(0, 100, 1001)
+WAITED = 0.02
+SLOWER_CLOCK = 0.95
+OUTLIER_RANGES = 3.0
+"""Tukey 1977, "far out": beyond the quartiles by three times the range between them."""
 
 Samples = Any
 """An array (N, *shape), or of a model with several inputs a dictionary of such arrays by name."""
@@ -210,6 +231,12 @@ class ModelFile:
     def outputs(self) -> list[np.ndarray]:
         raise NotImplementedError
 
+    def profile(self, arrays: list[np.ndarray]) -> tuple[list[dict[str, Any]], str]:
+        """Time by operator in microseconds an inference, from a session of its own, and a note
+        where there is none.
+        """
+        return [], f"{self.runtime} has no profiler that Python can reach"
+
     def prepare(self, x: Samples) -> list[np.ndarray]:
         """Normalised samples (B, *shape), channels first, in the file's layout and types, one array
         an input of the file.
@@ -358,8 +385,11 @@ ONNX_TYPES = {
 }
 
 
-def _onnx_session(path: str, threads: int) -> Any:
+def _onnx_session(path: str, threads: int, profile: str = "") -> Any:
     """The file in ONNX Runtime.
+
+    Args:
+        profile: how its profile's file begins; empty for none.
 
     x86-64 without VNNI multiplies uint8 by int8 in saturating 16-bit pairs, which is wrong for
     large weights. ONNX Runtime computes right, a little slower, only when asked; with VNNI and on
@@ -374,6 +404,8 @@ def _onnx_session(path: str, threads: int) -> Any:
         options.inter_op_num_threads = 1
         options.log_severity_level = level
         options.add_session_config_entry("session.x64quantprecision", precise)
+        if profile:
+            options.enable_profiling, options.profile_file_prefix = True, profile
         try:
             return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its classes share no public base
@@ -381,6 +413,9 @@ def _onnx_session(path: str, threads: int) -> Any:
     raise AgentError(
         "ONNX Runtime cannot load this file.", f"{path}: {_short(problem)}"
     ) from problem
+
+
+PROFILE_RUNS = 100
 
 
 class OnnxFile(ModelFile):
@@ -393,6 +428,7 @@ class OnnxFile(ModelFile):
 
         self.version = onnxruntime.__version__
         self.where = path
+        self._threads = threads
         self._session = _onnx_session(path, threads)
         self.inputs = [
             (i.name, tuple(d if isinstance(d, int) else -1 for d in i.shape), _onnx_type(i))
@@ -418,6 +454,36 @@ class OnnxFile(ModelFile):
 
     def outputs(self) -> list[np.ndarray]:
         return self._binding.copy_outputs_to_cpu()
+
+    def profile(self, arrays: list[np.ndarray]) -> tuple[list[dict[str, Any]], str]:
+        feed = {name: value for (name, _shape, _dtype), value in zip(self.inputs, arrays)}  # noqa: B905
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = os.path.join(folder, "profile")  # noqa: PTH118
+            session = _onnx_session(self.where, self._threads, prefix)
+            for _run in range(PROFILE_RUNS):
+                session.run(None, feed)
+            with open(session.end_profiling(), encoding="utf-8") as file:
+                events = json.load(file)
+        return onnx_operators(events, PROFILE_RUNS // 2), ""
+
+
+def onnx_operators(events: list[dict[str, Any]], cold: int) -> list[dict[str, Any]]:
+    """The operators of ONNX Runtime's profile (events as Chrome's tracing has them), in the order
+    of their first call: name, op, microseconds (the mean of a call) and calls.
+
+    Args:
+        cold: so many calls of each are left out.
+    """
+    times: dict[tuple[str, str], list[float]] = {}
+    for event in events:
+        name, end = str(event.get("name", "")), "_kernel_time"
+        if event.get("cat") == "Node" and name.endswith(end):
+            key = name[: -len(end)], str(event["args"].get("op_name", ""))
+            times.setdefault(key, []).append(float(event["dur"]))
+    return [
+        {"name": name, "op": op, "us": float(np.mean(all_[cold:] or all_)), "calls": len(all_)}
+        for (name, op), all_ in times.items()
+    ]
 
 
 def _onnx_type(value: Any) -> Any:
@@ -648,6 +714,86 @@ def _processor(cpu: dict[str, Any]) -> str:
     )
 
 
+def machine_state() -> dict[str, Any]:
+    """What of this machine changes while it measures. What cannot be read is None."""
+    cores = sorted(getattr(os, "sched_getaffinity", lambda _pid: range(os.cpu_count() or 1))(0))
+    cpu = "/sys/devices/system/cpu/cpu{}/"
+    clocks = _numbers([cpu.format(c) + "cpufreq/scaling_cur_freq" for c in cores])
+    governors = {_text(cpu.format(c) + "cpufreq/scaling_governor") for c in cores} - {None}
+    heat = _numbers(glob.glob("/sys/class/thermal/thermal_zone*/temp"))  # noqa: PTH207
+    throttles = _numbers(
+        [cpu.format(c) + f"thermal_throttle/{of}_throttle_count" for c in cores for of in SCOPES]
+    )
+    battery = _numbers(glob.glob("/sys/class/power_supply/*/capacity"))  # noqa: PTH207
+    average = getattr(os, "getloadavg", None)
+    return {
+        "governor": ", ".join(sorted(str(name) for name in governors)) or None,
+        "clock_mhz": sum(clocks) / len(clocks) / 1e3 if clocks else None,
+        "temperature_c": max(heat) / 1e3 if heat else None,
+        "throttles": int(sum(throttles)) if throttles else None,
+        "firmware_throttled": _hexadecimal(_text(RASPBERRY)),
+        "load_average": average()[0] if average else None,
+        "cores": cores,
+        "pinned": len(cores) < (os.cpu_count() or 1),
+        "battery_percent": min(battery) if battery else None,
+    }
+
+
+SCOPES = ("core", "package")
+RASPBERRY = "/sys/devices/platform/soc/soc:firmware/get_throttled"
+"""The Raspberry Pi's own word: bits 0 to 3 say what is now (too little voltage, clock capped,
+throttled, warm), 16 to 19 what has been."""
+THROTTLED_NOW = 0xF
+
+
+def _numbers(paths: list[str]) -> list[float]:
+    found = []
+    for path in paths:
+        with contextlib.suppress(ValueError):
+            found.append(float(_text(path) or ""))
+    return found
+
+
+def _hexadecimal(text: str | None) -> int | None:
+    with contextlib.suppress(ValueError):
+        return int(text or "", 16)
+    return None
+
+
+def energy_uj() -> dict[str, tuple[int, int]] | None:
+    """Intel's and AMD's counters of the processor packages (RAPL), microjoules since some time,
+    with the value at which each starts again; None where there are none that may be read.
+    """
+    found = {}
+    for zone in glob.glob("/sys/class/powercap/intel-rapl:[0-9]*"):  # noqa: PTH207
+        name = _text(f"{zone}/name") or ""
+        values = _numbers([f"{zone}/energy_uj", f"{zone}/max_energy_range_uj"])
+        if name.startswith("package") and len(values) == 2:
+            found[zone] = (int(values[0]), int(values[1]))
+    return found or None
+
+
+def energy_between(before: Any, after: Any) -> float | None:
+    """Microjoules between two readings of `energy_uj`; a counter that started again counts on."""
+    if not before or not after or before.keys() != after.keys():
+        return None
+    total = 0
+    for zone, (start, span) in before.items():
+        used = after[zone][0] - start
+        total += used if used >= 0 else used + span
+    return float(total)
+
+
+def _waiting_ns() -> int | None:
+    """How long the threads of this process were ready to run and had no core (Linux, schedstat)."""
+    total, known = 0, False
+    for path in glob.glob("/proc/self/task/*/schedstat"):  # noqa: PTH207
+        words = (_text(path) or "").split()
+        if len(words) == 3:
+            total, known = total + int(words[1]), True
+    return total if known else None
+
+
 def _text(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -718,23 +864,64 @@ def measure(model: ModelFile, feeds: list[list[np.ndarray]], job: dict[str, Any]
     gc.collect()
     gc.disable()
     try:
-        _runs(model, placed, array.array("q"), 0, float(job.get("warmup_seconds", 0.6)))
+        warmup = _warm_up(model, placed, job)
         peak = _rss("VmHWM")
         least = max(1, int(job.get("min_runs", 200)))
-        _runs(model, placed, times, least, float(job.get("min_seconds", 3.0)))
+        most, threads = float(job.get("max_seconds") or float("inf")), int(job.get("threads", 1))
+        before, energy, waiting, begin = machine_state(), energy_uj(), _waiting_ns(), clock()
+        _runs(model, placed, times, least, float(job.get("min_seconds", 3.0)), most)
+        spent, waited, used = clock() - begin, _waiting_ns(), energy_between(energy, energy_uj())
     finally:
         if collecting:
             gc.enable()
-    return {"first_us": first / 1e3, "peak": peak, "times": np.array(times, np.int64)}
+    return {
+        "first_us": first / 1e3,
+        "peak": peak,
+        "times": np.array(times, np.int64),
+        "warmup": warmup,
+        "before": before,
+        "after": machine_state(),
+        "waited": None if waited is None else (waited - (waiting or 0)) / spent / threads,
+        "energy_uj": None if used is None else used / len(times),
+    }
+
+
+def _warm_up(model: ModelFile, placed: list[Any], job: dict[str, Any]) -> dict[str, Any]:
+    """Runs until the medians of `STEADY_BLOCKS` successive blocks lie within `STEADY` of the least,
+    after at least `warmup_runs` and for at most about `warmup_seconds`.
+    """
+    clock, bound = time.perf_counter_ns, float(job.get("warmup_seconds", 0.6)) * 1e9
+    least, begin, times = max(1, int(job.get("warmup_runs", 1))), clock(), array.array("q")
+    medians: list[float] = []
+    steady = False
+    while len(times) < least or (not steady and clock() - begin < bound):
+        block = array.array("q")
+        _runs(model, placed, block, 5, BLOCK_SECONDS, max(0.0, (bound - clock() + begin) / 1e9))
+        times.extend(block)
+        medians.append(float(np.median(block)))
+        last = medians[-STEADY_BLOCKS:]
+        steady = len(last) == STEADY_BLOCKS and max(last) <= (1 + STEADY) * min(last)
+    return {
+        "runs": len(times),
+        "seconds": (clock() - begin) / 1e9,
+        "mean_us": float(np.mean(times)) / 1e3,
+        "steady": steady,
+    }
 
 
 def _runs(
-    model: ModelFile, placed: list[Any], times: array.array[int], least: int, seconds: float
+    model: ModelFile,
+    placed: list[Any],
+    times: array.array[int],
+    least: int,
+    seconds: float,
+    most: float = float("inf"),
 ) -> None:
     clock, invoke, use, count = time.perf_counter_ns, model.invoke, model.use, len(placed)
-    end = clock() + int(seconds * 1e9)
+    begin = clock()
+    end, bound = begin + int(seconds * 1e9), begin + most * 1e9
     stop, run = 0, 0
-    while run < least or stop < end:
+    while (run < least or stop < end) and (stop < bound or run == 0):
         use(placed[run % count])
         start = clock()
         invoke()
@@ -744,26 +931,57 @@ def _runs(
 
 
 def distribution(times: np.ndarray) -> dict[str, Any]:
-    """Percentiles (linear interpolation), mean and standard deviation in microseconds."""
+    """Percentiles (linear interpolation), mean, standard deviation, median absolute deviation and
+    range in microseconds; `outliers` are counted, and part of all of it.
+    """
     us = times / 1e3
-    p50, p90, p99 = (float(p) for p in np.percentile(us, (50, 90, 99)))
-    mean, std = float(us.mean()), float(us.std(ddof=1)) if len(us) > 1 else 0.0
-    return {"p50": p50, "p90": p90, "p99": p99, "mean": mean, "std": std, "n": len(us)}
+    names = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "min": 0, "max": 100}
+    found: dict[str, Any] = {
+        name: float(p)
+        for name, p in zip(names, np.percentile(us, list(names.values())))  # noqa: B905
+    }
+    quarter, three_quarters = np.percentile(us, (25, 75))
+    fence = OUTLIER_RANGES * max(three_quarters - quarter, 0.01 * found["p50"])
+    return {
+        **found,
+        "mean": float(us.mean()),
+        "std": float(us.std(ddof=1)) if len(us) > 1 else 0.0,
+        "mad": float(np.median(np.abs(us - found["p50"]))),
+        "n": len(us),
+        "outliers": int(((us < quarter - fence) | (us > three_quarters + fence)).sum()),
+    }
 
 
-def doubts(times: np.ndarray, machine: dict[str, Any]) -> list[str]:
-    """What makes a measurement doubtful, one sentence each."""
+def disturbances(found: dict[str, Any]) -> list[str]:
+    """What went wrong while measuring, one sentence each: measuring again may mend it."""
+    before, after, said = found["before"], found["after"], []
+    if found["waited"] is not None and found["waited"] > WAITED:
+        said.append(f"other programs took the cores for {found['waited']:.0%} of the time")
+    if before["throttles"] is not None and (after["throttles"] or 0) > before["throttles"]:
+        times_throttled = after["throttles"] - before["throttles"]
+        said.append(f"the processor throttled {times_throttled} times")
+    if (after["firmware_throttled"] or 0) & THROTTLED_NOW:
+        said.append(f"the firmware throttles (get_throttled is {after['firmware_throttled']:#x})")
+    fast, slow = before["clock_mhz"] or 0.0, after["clock_mhz"]
+    if slow is not None and slow < SLOWER_CLOCK * fast:
+        said.append(f"the clock fell from {fast:.0f} to {slow:.0f} MHz")
+    times = found["times"]
+    quarter = len(times) // 4
+    if quarter:
+        early, late = float(np.median(times[:quarter])), float(np.median(times[-quarter:]))
+        if abs(late - early) > DRIFT * early:
+            said.append(f"the median drifted by {late / early - 1:+.0%} while measuring")
+    return said
+
+
+def doubts(machine: dict[str, Any]) -> list[str]:
+    """What makes any measurement here doubtful, one sentence each."""
     found = []
     governor, load, cores = machine["governor"], machine["load_average"], machine["cores"]
     if governor not in (None, "performance"):
         found.append(f"the frequency governor is {governor}, not performance")
     if load is not None and load > cores:
         found.append(f"the load average was {load:.1f} on {cores} cores")
-    quarter = len(times) // 4
-    if quarter:
-        early, late = float(np.median(times[:quarter])), float(np.median(times[-quarter:]))
-        if abs(late - early) > DRIFT * early:
-            found.append(f"the median drifted by {late / early - 1:+.0%} while measuring")
     return found
 
 
@@ -783,7 +1001,7 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter_ns()
     model = load(path, threads)
     model.wanted = job.get("answer")
-    load_ms = (time.perf_counter_ns() - start) / 1e6
+    load_ms, loaded = (time.perf_counter_ns() - start) / 1e6, _rss("VmRSS")
     if job.get("load_only"):
         return {"ok": True, "runtime": model.runtime, "runtime_version": model.version}
     warnings: list[str] = []
@@ -795,6 +1013,7 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
         feeds = [[value[i : i + 1] for value in few] for i in range(len(few[0]))]
     found = measure(model, feeds, job)
     times, peak = found["times"], found["peak"]
+    disturbed = disturbances(found)
     result = {
         "ok": True,
         "runtime": model.runtime,
@@ -803,11 +1022,18 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
         "load_ms": load_ms,
         "first_us": found["first_us"],
         "latency_us": distribution(times),
+        "quantiles_us": [round(float(q), 3) for q in np.percentile(times / 1e3, PER_MILLE)],
+        **{name: found[name] for name in ("warmup", "energy_uj", "waited", "before", "after")},
+        "ends_us": [float(times[0]) / 1e3, float(times[-1]) / 1e3],
+        "rss_load_bytes": max(0, loaded - imported),
         "peak_rss_bytes": max(peak, import_peak),
         "rss_growth_bytes": max(0, peak - imported),
         "machine": machine,
-        "warnings": warnings + doubts(times, machine),
+        "disturbed": disturbed,
+        "warnings": warnings + doubts(machine) + disturbed,
     }
+    if job.get("profile"):
+        result["profile"], result["profile_note"] = model.profile(feeds[0])
     if job.get("samples"):
         np.save(job["samples"], times, allow_pickle=False)
     if x is not None:

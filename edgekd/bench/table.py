@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgekd.bench.result import BenchRow
 from edgekd.results import BenchFigures
 from edgekd.tasks.names import is_share, title
 
-HEADER = ("model", "runtime", "threads", "p50", "p90", "memory", "size", "accuracy")
+HEADER = ("model", "runtime", "threads", "p50", "± 95 %", "p90", "memory", "size", "accuracy")
 """The last column is called by the metric of the rows."""
 NONE = "–"
+PROFILED = 25
+"""Operators that a table shows."""
 
 
 def format_bench(figures: Sequence[BenchFigures]) -> list[tuple[str, ...]]:
@@ -32,11 +35,35 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
         row.runtime,
         str(row.threads),
         duration(row.latency_us.p50),
+        _half(row),
         duration(row.latency_us.p90),
         size(row.rss_growth_bytes),
         size(row.bytes),
         share(row),
     )
+
+
+def _half(row: BenchFigures) -> str:
+    """Half the interval of the median as a share of it; of one process it says too little."""
+    times = row.latency_us
+    if row.processes < 2 or times.p50_low is None or times.p50_high is None:
+        return NONE
+    return f"{(times.p50_high - times.p50_low) / 2 / times.p50:.1%}"
+
+
+def format_profile(row: BenchRow) -> list[tuple[str, ...]]:
+    """A head and a row for each operator, the slowest first, and what is left out of many."""
+    operators = sorted(row.profile or [], key=lambda operator: -operator.us)
+    total = sum(operator.us for operator in operators) or 1.0
+    shown = [("operator", "type", "time", "share")]
+    for operator in operators[:PROFILED]:
+        part = f"{operator.us / total:.1%}"
+        shown.append((operator.name, operator.op, duration(operator.us), part))
+    rest = operators[PROFILED:]
+    if rest:
+        us = sum(operator.us for operator in rest)
+        shown.append((f"{len(rest)} others", "", duration(us), f"{us / total:.1%}"))
+    return shown
 
 
 def duration(us: float) -> str:

@@ -16,11 +16,12 @@ class SchemaOf(StrEnum):
     pipeline = "pipeline"
     device = "device"
     result = "result"
+    bench = "bench"
 
 
 @app.command()
 def schema(of: Annotated[SchemaOf, typer.Argument(help="Which schema.")]) -> None:
-    """Print a JSON Schema: of the pipeline file, the device file or summary.json."""
+    """Print a JSON Schema: of the pipeline file, the device file, summary.json or bench --json."""
     from edgekd.schema import schema_text
 
     print(schema_text(of.value), end="")

@@ -1,9 +1,9 @@
-"""Commands about model files: measuring, asking, writing them."""
+"""Commands about model files: asking and writing them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,48 +19,6 @@ from edgekd.cli.options import (
     Calibrate,
     input_settings,
 )
-
-
-@app.command()
-def bench(
-    model: Annotated[Path, typer.Argument(help="An .onnx, .ort or .tflite file, anybody's.")],
-    data: Annotated[
-        str | None,
-        typer.Option("--data", help="Test data for the accuracy: an .npz, a table, a folder ..."),
-    ] = None,
-    label: Annotated[
-        list[str] | None, typer.Option("--label", help="The table's column of the answers.")
-    ] = None,
-    layout: LAYOUT = None,
-    scale: SCALE = None,
-    mean: MEAN = None,
-    std: STD = None,
-    output: OUTPUT = None,
-    threads: Annotated[list[str] | None, typer.Option(help="1, 2, ... or all.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-) -> None:
-    """Measure latency, memory and accuracy of a model file on this machine."""
-    from edgekd.bench.jobs import bench_file
-    from edgekd.config.load import validate as as_settings
-    from edgekd.config.stages import BenchSettings
-
-    raw: dict[str, Any] = {"quick": quick}
-    if threads:
-        raw["threads"] = [int(t) if t.isdigit() else t for t in threads]
-    given = input_settings(layout, scale, mean, std, output)
-    rows = bench_file(model, as_settings(BenchSettings, raw), data, label or (), given=given)
-    if json_:
-        import json
-
-        print(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
-        return
-    from edgekd.bench.table import format_bench
-    from edgekd.report.terminal import text_table
-
-    console().print(text_table(format_bench(rows)))
-    for warning in dict.fromkeys(text for row in rows for text in row.warnings):
-        print(f"note: {warning}")
 
 
 @app.command()

@@ -312,4 +312,11 @@ class BenchSettings(Settings):
     min_runs: PositiveInt = 200
     """Measuring goes on until both this many runs ..."""
     min_seconds: PositiveFloat = 3.0
-    """... and this many seconds are reached, after a warm-up of a fifth of that."""
+    """... and this many seconds are reached, after a warm-up of at most a fifth of that ..."""
+    max_seconds: PositiveFloat | None = None
+    """... but no longer than this."""
+    warmup_runs: PositiveInt = 1
+    """The warm-up ends when the times are steady, but not before this many runs."""
+    processes: PositiveInt = 1
+    """Processes that measure a file, taking turns with those of the other files: each start of a
+    program has its own speed. They share the runs and the seconds."""

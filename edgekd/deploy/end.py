@@ -53,7 +53,8 @@ def end_seconds(pipeline: Pipeline, student: Measured, seen: Seen) -> float:
     measured_files = sum(runs) * len(precisions) + (1 if given else sum(runs))
     threads = len(thread_counts(pipeline.bench, os.cpu_count() or 1))
     devices = len(pipeline.bench.devices)
-    processes = measured_files * threads * devices + REPORTING
+    measured = measured_files * threads * devices * pipeline.bench.processes
+    processes = measured + REPORTING
     answer = student.p50 * 1e-6 * (1 + FLOAT)
     answering = devices * (len(formats) * answer + teacher_files * seen.teacher_forward)
     return (1 + SPARE) * (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import os
 import subprocess
@@ -64,6 +65,12 @@ def test_a_job_with_data(tmp_path, tiny, form):
         assert figures[name] == pytest.approx(stats.scoreatpercentile(us, percent))
     assert figures["mean"] == pytest.approx(stats.tmean(us))
     assert figures["std"] == pytest.approx(stats.tstd(us))
+    np.testing.assert_allclose(
+        result["quantiles_us"], np.quantile(us, np.linspace(0, 1, 1001)), atol=1e-3
+    )
+    assert result["ends_us"] == [us[0], us[-1]]
+    assert result["warmup"]["runs"] >= 1
+    assert result["energy_uj"] is None or result["energy_uj"] > 0
 
     assert result["threads"] == 2 and result["load_ms"] > 0 and result["first_us"] > 0
     assert result["runtime"] == {"onnx": "onnxruntime", "tflite": "litert"}[form]
@@ -176,15 +183,179 @@ CALM = {"governor": "performance", "load_average": 0.5, "cores": 2}
     [({"governor": "powersave"}, "powersave"), ({"load_average": 2.5}, "load average was 2.5")],
 )
 def test_doubts_about_the_machine(machine, words):
-    steady = np.full(100, 1000)
-    assert agent.doubts(steady, CALM) == []
-    assert agent.doubts(steady, {**CALM, "governor": None, "load_average": None}) == []
-    (doubt,) = agent.doubts(steady, {**CALM, **machine})
+    assert agent.doubts(CALM) == []
+    assert agent.doubts({**CALM, "governor": None, "load_average": None}) == []
+    (doubt,) = agent.doubts({**CALM, **machine})
     assert words in doubt
 
 
+def quiet(times: np.ndarray, **changes: object) -> dict:
+    state = {"throttles": 3, "firmware_throttled": None, "clock_mhz": 2000.0}
+    before, after = dict(state), dict(state)
+    waited = changes.pop("waited", 0.0)
+    after.update(changes)
+    return {"times": times, "waited": waited, "before": before, "after": after}
+
+
+STEADY = np.full(100, 1000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"waited": None, "throttles": None, "clock_mhz": None}, None),
+        ({"waited": 0.25}, "took the cores for 25% of the time"),
+        ({"throttles": 5}, "throttled 2 times"),
+        ({"clock_mhz": 1500.0}, "from 2000 to 1500 MHz"),
+        ({"clock_mhz": 1950.0}, None),
+        ({"firmware_throttled": 0x50004}, "get_throttled is 0x50004"),
+        ({"firmware_throttled": 0x50000}, None),
+    ],
+)
+def test_disturbances(changes, words):
+    found = agent.disturbances(quiet(STEADY, **changes))
+    assert found == [] if words is None else len(found) == 1 and words in found[0]
+
+
 @pytest.mark.parametrize(("late", "told"), [(1090, None), (1120, "+12%"), (880, "-12%")])
-def test_doubts_about_drift(late, told):
-    found = agent.doubts(np.repeat([1000, late], 50), CALM)
+def test_drift_disturbs(late, told):
+    found = agent.disturbances(quiet(np.repeat([1000, late], 50)))
     assert found == [] if told is None else told in found[0]
-    assert agent.doubts(np.array([5, 500, 1]), CALM) == []
+    assert agent.disturbances(quiet(np.array([5, 500, 1]))) == []
+
+
+class Steps(agent.ModelFile):
+    """A model whose runs take the times that it is told, on a clock of its own."""
+
+    def __init__(self, monkeypatch, milliseconds):
+        self.now, self.runs = 0, 0
+        self.milliseconds = milliseconds
+        monkeypatch.setattr(agent.time, "perf_counter_ns", lambda: self.now)
+
+    def place(self, arrays):
+        return arrays
+
+    def use(self, placed):
+        pass
+
+    def invoke(self):
+        self.now += int(1e6 * self.milliseconds(self.runs))
+        self.runs += 1
+
+
+def test_warm_up_ends_when_the_times_are_steady(monkeypatch):
+    falling = Steps(monkeypatch, lambda run: 4 if run < 10 else 2)
+    found = agent._warm_up(falling, [None], {"warmup_seconds": 10})
+    assert found["steady"] and found["runs"] == falling.runs == 25
+    assert found["seconds"] == pytest.approx(10 * 0.004 + 15 * 0.002)
+    assert found["mean_us"] == pytest.approx(2800)
+
+
+def test_warm_up_has_a_bound_and_a_least_number_of_runs(monkeypatch):
+    restless = Steps(monkeypatch, lambda run: 2 + run % 7)
+    found = agent._warm_up(restless, [None], {"warmup_seconds": 0.5})
+    assert not found["steady"] and 0.5 <= found["seconds"] < 0.51
+    found = agent._warm_up(restless, [None], {"warmup_seconds": 0.001, "warmup_runs": 40})
+    assert found["runs"] == 40
+    slow = Steps(monkeypatch, lambda run: 2000)
+    assert agent._warm_up(slow, [None], {"warmup_seconds": 0.6})["runs"] == 1
+
+
+def test_how_long_is_measured(monkeypatch):
+    model = Steps(monkeypatch, lambda run: 10)
+    for job, runs in (
+        ((50, 0.1), 50),
+        ((5, 0.1), 10),
+        ((50, 0.1, 0.2), 20),
+        ((50, 0.1, 0.001), 1),
+        ((3, 0.0), 3),
+    ):
+        times = array.array("q")
+        agent._runs(model, [None], times, *job)
+        assert list(times) == [10_000_000] * runs
+
+
+def test_the_distribution_is_scipys_and_counts_outliers():
+    times = np.random.default_rng(0).integers(90_000, 110_000, 1000)
+    times[:7] = 200_000
+    times[7] = 1_000
+    found, us = agent.distribution(times), times / 1e3
+    assert found["p95"] == pytest.approx(stats.scoreatpercentile(us, 95))
+    assert found["mad"] == pytest.approx(stats.median_abs_deviation(us))
+    assert (found["min"], found["max"], found["n"]) == (1.0, 200.0, 1000)
+    assert found["outliers"] == 8
+    assert found["mean"] == pytest.approx(us.mean()), "they are part of the figures"
+    assert agent.distribution(np.full(10, 7000))["outliers"] == 0
+
+
+def test_energy_counters_start_again():
+    zone = "intel-rapl:0"
+    assert agent.energy_between({zone: (100, 1000)}, {zone: (400, 1000)}) == 300
+    assert agent.energy_between({zone: (900, 1000)}, {zone: (100, 1000)}) == 200
+    assert agent.energy_between(None, {zone: (1, 2)}) is None
+    assert agent.energy_between({zone: (1, 2)}, None) is None
+
+
+def test_energy_of_packages_only(monkeypatch, tmp_path):
+    for zone, name in (("intel-rapl:0", "package-0"), ("intel-rapl:0:0", "core")):
+        (tmp_path / zone).mkdir()
+        for file, text in (("name", name), ("energy_uj", "7"), ("max_energy_range_uj", "99")):
+            (tmp_path / zone / file).write_text(text)
+    zones = sorted(map(str, tmp_path.iterdir()))
+    monkeypatch.setattr(agent.glob, "glob", lambda pattern: zones)
+    assert agent.energy_uj() == {zones[0]: (7, 99)}
+    monkeypatch.setattr(agent.glob, "glob", lambda pattern: [])
+    assert agent.energy_uj() is None
+
+
+def test_the_state_of_this_machine():
+    state = agent.machine_state()
+    assert state["cores"] == sorted(os.sched_getaffinity(0))
+    assert state["pinned"] == (len(state["cores"]) < os.cpu_count())
+    assert state["load_average"] == pytest.approx(os.getloadavg()[0], abs=2)
+
+
+def test_the_state_of_a_raspberry_pi(monkeypatch):
+    cores = sorted(os.sched_getaffinity(0))
+    files = {agent.RASPBERRY: "50005", "/t0/temp": "61250", "/t1/temp": "48000"}
+    for core in cores:
+        files[f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq"] = "600000"
+        files[f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor"] = "ondemand"
+    monkeypatch.setattr(agent, "_text", files.get)
+    paths = {"/sys/class/thermal/thermal_zone*/temp": ["/t0/temp", "/t1/temp"]}
+    monkeypatch.setattr(agent.glob, "glob", lambda pattern: paths.get(pattern, []))
+    state = agent.machine_state()
+    assert state["clock_mhz"] == 600 and state["governor"] == "ondemand"
+    assert state["temperature_c"] == 61.25
+    assert state["firmware_throttled"] == 0x50005
+    assert state["throttles"] is None and state["battery_percent"] is None
+
+
+def test_onnx_runtimes_profile(tmp_path, tiny):
+    path = tiny.write(tmp_path, "onnx", "int8")
+    _code, result = run(tmp_path, {"model": str(path), "profile": True, **SHORT})
+    operators = result["profile"]
+    assert [o["op"] for o in operators][-1] == "QuantizeLinear"
+    assert {"DequantizeLinear", "Gemm"} <= {o["op"] for o in operators}
+    assert all(o["calls"] == agent.PROFILE_RUNS and o["us"] >= 0 for o in operators)
+    assert result["profile_note"] == ""
+
+
+def test_operators_of_a_profile():
+    def event(name, us, cat="Node", op="Conv"):
+        return {"cat": cat, "name": name, "dur": us, "args": {"op_name": op}}
+
+    events = [
+        {"cat": "Session", "name": "model_loading", "dur": 99},
+        event("b_kernel_time", 100),
+        event("b_fence_before", 7),
+        event("a_kernel_time", 3, op="Relu"),
+        event("b_kernel_time", 10),
+        event("a_kernel_time", 1, op="Relu"),
+        event("b_kernel_time", 20),
+    ]
+    assert agent.onnx_operators(events, 1) == [
+        {"name": "b", "op": "Conv", "us": 15.0, "calls": 3},
+        {"name": "a", "op": "Relu", "us": 1.0, "calls": 2},
+    ]

@@ -99,9 +99,13 @@ def test_thread_counts(threads, cores, counts):
 
 def test_how_long_is_measured():
     usual = jobs.measuring_length(BenchSettings())
-    assert usual == {"min_runs": 200, "min_seconds": 3.0, "warmup_seconds": pytest.approx(0.6)}
+    warm = {"warmup_seconds": pytest.approx(0.6), "warmup_runs": 1}
+    assert usual == {"min_runs": 200, "min_seconds": 3.0, **warm}
     quick = jobs.measuring_length(BenchSettings(quick=True))
-    assert quick == {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05}
+    assert quick == {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05, "warmup_runs": 1}
+    shared = jobs.measuring_length(BenchSettings(processes=3, max_seconds=6, warmup_runs=9))
+    warm = {"warmup_seconds": pytest.approx(0.6), "warmup_runs": 9}
+    assert shared == {"min_runs": 67, "min_seconds": 1.0, "max_seconds": 2.0, **warm}
 
 
 def test_only_the_runtimes_that_are_asked_for(tmp_path, tiny):

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from edgekd.bench.table import HEADER, duration, format_bench, size
 from edgekd.results import Accuracy, BenchFigures, Latency
 
+ONE_PROCESS = tuple(name for name in HEADER if name != "± 95 %")
+
 
 def row(device: str = "local", accuracy: Accuracy | None = None) -> BenchFigures:
     return BenchFigures(
@@ -75,7 +77,7 @@ def test_durations_are_right_within_half_a_digit(us):
 def test_rows():
     share = Accuracy(value=0.989, low=0.9703, high=0.996, n=270, runtime="litert", split="test")
     header, first, second = format_bench([row(accuracy=share), row()])
-    assert header == HEADER and len(first) == len(second) == len(HEADER)
+    assert header == ONE_PROCESS and len(first) == len(second) == len(header)
     assert dict(zip(header, first, strict=True)) == {
         "model": "student int8.tflite",
         "runtime": "litert",
@@ -89,7 +91,16 @@ def test_rows():
     assert second[-1] == "–"
 
 
+def test_several_processes_have_an_interval():
+    times = Latency(p50=100, p90=120, p99=130, mean=101, std=3, n=9, p50_low=98, p50_high=102)
+    several = row().model_copy(update={"processes": 5, "latency_us": times})
+    header, first, second = format_bench([several, row()])
+    assert header == HEADER[:-1]
+    place = header.index("± 95 %")
+    assert (first[place], second[place]) == ("2.0%", "–")
+
+
 def test_a_device_column_only_where_there_are_several():
-    assert format_bench([row(), row()])[0] == HEADER[:-1], "no accuracy was measured"
+    assert format_bench([row(), row()])[0] == ONE_PROCESS[:-1], "no accuracy was measured"
     table = format_bench([row("pi"), row("local")])
     assert [line[-1] for line in table] == ["device", "pi", "local"]

@@ -78,8 +78,8 @@ def test_regression_several_labels_and_named_inputs(tmp_path, name, label, metri
     assert "done in" not in again.stdout
     if name == "houses":
         (file,) = (tmp_path / "runs/small").glob("export-*/student-int8.tflite")
-        rows = edgekd("bench", file, "--data", "houses.csv", "--quick", "--json", cwd=tmp_path)
-        assert json.loads(rows.stdout)[0]["accuracy"]["metric"] == "r2"
+        rows = edgekd("bench", file, "--data", "houses.csv", "--quick", "--json", "-", cwd=tmp_path)
+        assert json.loads(rows.stdout)["rows"][0]["accuracy"]["metric"] == "r2"
 
 
 def test_a_table_whose_label_is_another_column_says_which_columns_there_are(tmp_path):

@@ -168,8 +168,8 @@ def test_predict_answers_about_pictures_and_arrays(folder, summary):
 
 def test_bench_measures_a_file_alone(folder, summary):
     path = the_file(folder, summary, "student", "onnx", "int8")
-    raw = edgekd("bench", path, "--quick", "--threads", "1", "--json", cwd=folder).stdout
-    (row,) = json.loads(raw)
+    raw = edgekd("bench", path, "--quick", "--threads", "1", "--json", "-", cwd=folder).stdout
+    (row,) = json.loads(raw)["rows"]
     assert row["latency_us"]["p50"] > 0
     table = edgekd("bench", path, "--quick", "--threads", "1", cwd=folder).stdout
     assert "onnxruntime" in table.lower() or "ONNX Runtime" in table

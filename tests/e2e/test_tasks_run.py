@@ -122,9 +122,9 @@ def test_regression(tmp_path):
     np.savez(tmp_path / "test.npz", x=diabetes.data.astype(np.float32), y=diabetes.target)
     told = edgekd(
         "bench", f"runs/task/{file.path}", "--data", "test.npz", "--quick", "--threads", "1",
-        "--json", cwd=tmp_path,
+        "--json", "-", cwd=tmp_path,
     ).stdout  # fmt: skip
-    (row,) = json.loads(told)
+    (row,) = json.loads(told)["rows"]
     assert row["accuracy"]["metric"] == "r2" and row["accuracy"]["n"] == 442
     smooth = ("--set", "distill.train.label_smoothing=0.1")
     done = edgekd("run", "task.yaml", *smooth, cwd=tmp_path, expect=2)

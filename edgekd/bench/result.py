@@ -1,0 +1,157 @@
+"""The result of `edgekd bench`: the schema of its JSON file, which `edgekd schema bench` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from edgekd.bench.bootstrap import ProcessTimes
+from edgekd.errors import DataError
+from edgekd.results import BenchFigures, Figures, Machine
+
+
+class MachineState(Figures):
+    """What of a machine changes while it measures; null where it cannot be read."""
+
+    governor: str | None = None
+    """Of the frequency, such as performance or schedutil."""
+    clock_mhz: float | None = None
+    """Mean clock of the cores that the process may use."""
+    temperature_c: float | None = None
+    """The hottest sensor, °C."""
+    throttles: int | None = None
+    """How often these cores have throttled since the machine started."""
+    firmware_throttled: int | None = None
+    """The Raspberry Pi's get_throttled bits."""
+    load_average: float | None = None
+    """Over a minute."""
+    cores: tuple[int, ...] = ()
+    """Numbers of the cores that the process may use."""
+    pinned: bool = False
+    """Whether these are fewer than the machine has."""
+    battery_percent: float | None = None
+    """Charge of the battery."""
+
+
+class WarmUp(Figures):
+    """Runs before the measured ones, without the very first."""
+
+    runs: int
+    """How many."""
+    seconds: float
+    """How long."""
+    mean_us: float
+    """Their mean."""
+    steady: bool
+    """Whether the times were steady at its end; if not, the bound ended it."""
+
+
+class ProcessFigures(Figures):
+    """One process that measured a file."""
+
+    round: int
+    """From 0; the processes of a round, one a file, were measured one after the other."""
+    n: int
+    """Measured runs."""
+    p50: float
+    """Their median in microseconds."""
+    quantiles_us: list[float]
+    """Times at 0, 1, ... 100 % of the runs."""
+    ends_us: tuple[float, float]
+    """The first and the last of them."""
+    rss_load_bytes: int
+    """Memory that loading the file added."""
+    load_ms: float
+    """Reading the file until it can run."""
+    first_us: float
+    """The first inference."""
+    warmup: WarmUp
+    """What came between the first and the measured runs."""
+    waited: float | None
+    """Share of their time that threads were ready to run and had no core."""
+    energy_uj: float | None
+    """Microjoules of the whole processor an inference."""
+    before: MachineState
+    """After the warm-up."""
+    after: MachineState
+    """After the measured runs."""
+    disturbed: list[str]
+    """What measuring again may mend."""
+
+    def times(self) -> ProcessTimes:
+        """For the bootstrap."""
+        return ProcessTimes(self.round, self.n, self.quantiles_us)
+
+
+class OperatorFigures(Figures):
+    """One operator of a file, as the runtime's profiler saw it."""
+
+    name: str
+    """The node's, as the runtime fused it."""
+    op: str
+    """Its type, such as Conv."""
+    us: float
+    """Mean time of a call in microseconds, the profiler's own cost included."""
+    calls: int
+    """Calls that the profiler saw."""
+
+
+class BenchRow(BenchFigures):
+    """A file in one runtime on one device with one thread count, with all its processes."""
+
+    runtime_version: str
+    """Of the runtime."""
+    runs: list[ProcessFigures]
+    """By round."""
+    profile: list[OperatorFigures] | None = None
+    """Time by operator, where it was asked for and the runtime tells."""
+    profile_note: str = ""
+    """Why there is none."""
+
+    def times(self) -> list[ProcessTimes]:
+        """For the bootstrap."""
+        return [process.times() for process in self.runs]
+
+    def plain(self) -> BenchFigures:
+        """Without the processes, as a run's summary has it."""
+        return BenchFigures(**{name: getattr(self, name) for name in BenchFigures.model_fields})
+
+
+class BenchResult(Figures):
+    """Everything that one `edgekd bench` found out."""
+
+    format: Literal["edgekd-bench-1"] = "edgekd-bench-1"
+    """Tells the kind of file."""
+    edgekd: str
+    """Its version."""
+    date: str
+    """When the measuring ended, ISO 8601, UTC."""
+    settings: dict[str, Any]
+    """What was asked for, with every default."""
+    machines: dict[str, Machine]
+    """By device."""
+    rows: list[BenchRow]
+    """By device, thread count and file."""
+
+    @property
+    def disturbed(self) -> list[str]:
+        """What measuring again may mend, each once."""
+        return list(dict.fromkeys(text for row in self.rows for text in row.disturbed))
+
+
+def read_result(path: Path) -> BenchResult:
+    """What `edgekd bench --json FILE` wrote.
+
+    Raises:
+        DataError: it cannot be read, or is something else.
+    """
+    try:
+        return BenchResult.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError("This file cannot be read.", where=f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(
+            "This is no result of edgekd bench.",
+            where=str(path),
+            fix=f"write one: edgekd bench MODEL --json {path.name}",
+        ) from error
