@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 from torch.fx import GraphModule, Node
 
-from edgekd.compress.rewrites import UNFOLDED_FROM
+from edgekd.compress.unfold import UNFOLDED_FROM
 from edgekd.errors import StageError
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule
-from torchao.quantization.pt2e import FakeQuantize, FixedQParamsObserver
+from torchao.quantization.pt2e import FakeQuantize
 
 from edgekd.compress.fold import batch_norms
-from edgekd.compress.quantizer import CurrentRangePerChannelObserver
+from edgekd.compress.keep_float import owners
+from edgekd.compress.observers import ActivationQuantizer
+from edgekd.compress.operators import CLAMPS
 from edgekd.compress.recipe import Mode, Recipe
 from edgekd.errors import StageError
 from edgekd.inputs import named
@@ -42,10 +44,16 @@ class Prepared(nn.Module):
         recipe: how.
         example: inputs of the network; only shapes and types matter.
         folded: batch norms that are already part of a linear layer, by name.
+        left_float: a sentence for each operator that int8 kernels do not know.
     """
 
     def __init__(
-        self, graph_module: GraphModule, recipe: Recipe, example: Any, folded: dict[str, str]
+        self,
+        graph_module: GraphModule,
+        recipe: Recipe,
+        example: Any,
+        folded: dict[str, str],
+        left_float: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.graph_module = graph_module
@@ -55,6 +63,7 @@ class Prepared(nn.Module):
             name: (tuple(part.shape[1:]), part.dtype) for name, part in named(example).items()
         }
         self.folded = folded
+        self.left_float = tuple(left_float)
         self.observers_frozen = False
         self.batch_norm_frozen = False
         self.train(self.mode == "qat")
@@ -68,7 +77,8 @@ class Prepared(nn.Module):
         self.training = mode
         learns = mode and self.mode == "qat"
         self._switch_batch_norm(learns and not self.batch_norm_frozen)
-        self.observe(learns and not self.observers_frozen)
+        follows = self.recipe.ranges != "learned"  # a learned one only starts from the data
+        self.observe(learns and follows and not self.observers_frozen)
         return self
 
     def load_state_dict(
@@ -88,12 +98,25 @@ class Prepared(nn.Module):
         for quantizer in self.activation_quantizers():
             quantizer.enable_observer(on)
 
-    def activation_quantizers(self) -> Iterator[FakeQuantize]:
+    def activation_quantizers(self) -> Iterator[ActivationQuantizer]:
         """The fake quantizers whose ranges are learnt from data, each once."""
         for quantizer in self.fake_quantizers():
-            observer = quantizer.activation_post_process
-            if not isinstance(observer, CurrentRangePerChannelObserver | FixedQParamsObserver):
+            if isinstance(quantizer, ActivationQuantizer):
                 yield quantizer
+
+    def layers(self) -> dict[ActivationQuantizer, str]:
+        """For each of `activation_quantizers` the first layer whose output it quantizes."""
+        found: dict[ActivationQuantizer, str] = {}
+        named_modules = dict(self.graph_module.named_modules(remove_duplicate=False))
+        for node in self.graph_module.graph.nodes:
+            quantizer = named_modules.get(str(node.target)) if node.op == "call_module" else None
+            if isinstance(quantizer, ActivationQuantizer) and quantizer not in found:
+                source = node.args[0]
+                while source.target in CLAMPS:
+                    source = source.args[0]
+                *around, operator = owners(source)
+                found[quantizer] = around[-1] if around else operator
+        return found
 
     def fake_quantizers(self) -> Iterator[FakeQuantize]:
         """All fake quantizers, those of weights and of fixed ranges as well, each once."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from torchao.quantization.pt2e.quantize_pt2e import (
     prepare_qat_pt2e,
 )
 
+from edgekd.compress.calibration import calibrate
 from edgekd.compress.capture import (
     batch_norm_settings,
     exported,
@@ -39,10 +40,21 @@ from edgekd.compress.capture import (
 from edgekd.compress.fold import fold_linear, fold_qat, round_biases
 from edgekd.compress.prepared import Prepared, zeros_like
 from edgekd.compress.quantizer import EdgeQuantizer
-from edgekd.compress.recipe import Recipe
+from edgekd.compress.recipe import USUAL_RANGES, Ranges, Recipe
 from edgekd.errors import StageError
-from edgekd.inputs import call
 from edgekd.store import read_json, write_atomic, write_json
+
+__all__ = [
+    "calibrate",
+    "convert",
+    "float_weights_into",
+    "freeze_batch_norm",
+    "freeze_observers",
+    "load",
+    "prepare_ptq",
+    "prepare_qat",
+    "save",
+]
 
 WEIGHTS = "quantized.safetensors"
 RECIPE = "quantized.json"
@@ -50,19 +62,29 @@ TYPES = {"float32": torch.float32, "int32": torch.int32}
 """Of a network's inputs."""
 
 
-def prepare_qat(model: nn.Module, example: Any, *, keep_float: Sequence[str] = ()) -> Prepared:
+def prepare_qat(
+    model: nn.Module,
+    example: Any,
+    *,
+    ranges: Ranges | None = None,
+    weight_bits: int = 8,
+    keep_float: Sequence[str] = (),
+) -> Prepared:
     """Puts fake quantizers into a copy of `model` for training through them.
 
     Args:
         model: float network, (N, *shape) to (N, C); not changed.
         example: inputs (at least 2, *shape), or several by name; only shapes, types and the device
             matter.
+        ranges: what finds the range of an activation; None for a moving average, of PTQ for the
+            least squared error.
+        weight_bits: 8 or 7; see `Recipe`.
         keep_float: layers that stay float, with `*` for anything; see `Recipe`.
 
     Raises:
         StageError: torch.export cannot capture the network, or a layer to keep does not exist.
     """
-    recipe = Recipe("qat", tuple(keep_float))
+    recipe = Recipe("qat", ranges or USUAL_RANGES["qat"], weight_bits, tuple(keep_float))
     return _prepare_qat(model, example, recipe)
 
 
@@ -71,50 +93,37 @@ def _prepare_qat(model: nn.Module, example: Any, recipe: Recipe) -> Prepared:
     folded = fold_linear(graph_module)
     settle_batch_norms(graph_module)
     settings = batch_norm_settings(graph_module)
+    quantizer = EdgeQuantizer(recipe)
     with _quiet():
-        prepared = prepare_qat_pt2e(graph_module, EdgeQuantizer(recipe))
+        prepared = prepare_qat_pt2e(graph_module, quantizer)
     restore_batch_norm_settings(prepared, settings)
     _free_train_eval(prepared)
-    return Prepared(prepared, recipe, example, folded)
+    return Prepared(prepared, recipe, example, folded, quantizer.left_float)
 
 
-def prepare_ptq(model: nn.Module, example: Any, *, keep_float: Sequence[str] = ()) -> Prepared:
+def prepare_ptq(
+    model: nn.Module,
+    example: Any,
+    *,
+    ranges: Ranges | None = None,
+    weight_bits: int = 8,
+    keep_float: Sequence[str] = (),
+) -> Prepared:
     """Puts fake quantizers into a copy of `model`, to be calibrated without training.
 
     Args and raises: see `prepare_qat`.
     """
-    return _prepare_ptq(model, example, Recipe("ptq", tuple(keep_float)))
+    recipe = Recipe("ptq", ranges or USUAL_RANGES["ptq"], weight_bits, tuple(keep_float))
+    return _prepare_ptq(model, example, recipe)
 
 
 def _prepare_ptq(model: nn.Module, example: Any, recipe: Recipe) -> Prepared:
     graph_module = exported(model, example, training=False)
+    quantizer = EdgeQuantizer(recipe)
     with _quiet():
-        prepared = prepare_pt2e(graph_module, EdgeQuantizer(recipe))
+        prepared = prepare_pt2e(graph_module, quantizer)
     _free_train_eval(prepared)
-    return Prepared(prepared, recipe, example, {})
-
-
-def calibrate(prepared: Prepared, batches: Iterable[Any]) -> None:
-    """Observes the ranges of activations in float; a batch is (N, *shape), or several by name.
-
-    Raises:
-        StageError: `batches` is empty.
-    """
-    quantizers = list(prepared.fake_quantizers())
-    was_training = prepared.training
-    prepared.eval()
-    prepared.observe(True)
-    for quantizer in quantizers:
-        quantizer.disable_fake_quant()
-    try:
-        with torch.no_grad():
-            for batch in batches:
-                call(prepared, batch)
-    finally:
-        for quantizer in quantizers:
-            quantizer.enable_fake_quant()
-        prepared.train(was_training)
-    prepared.require_ranges()
+    return Prepared(prepared, recipe, example, {}, quantizer.left_float)
 
 
 def freeze_observers(prepared: Prepared) -> None:
@@ -229,7 +238,8 @@ def load(model: nn.Module, folder: Path) -> Prepared:
         StageError: a file is missing, or `model` is another network.
     """
     saved: dict[str, Any] = read_json(folder / RECIPE)
-    recipe = Recipe(saved["mode"], tuple(saved["keep_float"]))
+    choices = {field.name: saved[field.name] for field in fields(Recipe)}
+    recipe = Recipe(**{**choices, "keep_float": tuple(saved["keep_float"])})
     device = next(model.parameters()).device
     like = {part["name"]: (tuple(part["shape"]), TYPES[part["type"]]) for part in saved["inputs"]}
     example = zeros_like(like, device)

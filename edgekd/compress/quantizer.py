@@ -4,84 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e import (
-    FakeQuantize,
-    HistogramObserver,
-    MovingAverageMinMaxObserver,
-    PerChannelMinMaxObserver,
-)
 from torchao.quantization.pt2e.quantizer import (
-    FixedQParamsQuantizationSpec,
     QuantizationAnnotation,
-    QuantizationSpec,
     QuantizationSpecBase,
     Quantizer,
     SharedQuantizationSpec,
 )
 
 from edgekd.compress.keep_float import layers_named, owners
-from edgekd.compress.operators import BATCH_NORM, CLAMPS, RULES, Rule
-from edgekd.compress.recipe import Mode, Recipe
+from edgekd.compress.observers import activation_spec, fixed_spec, weight_spec
+from edgekd.compress.operators import (
+    BATCH_NORM,
+    CLAMPS,
+    NO_ARITHMETIC,
+    RULES,
+    SPELLINGS,
+    STAY_FLOAT,
+    Rule,
+    operator_name,
+)
+from edgekd.compress.recipe import Recipe
 from edgekd.compress.rewrites import is_float, rewrite
 
 ANNOTATION = "quantization_annotation"
-
-
-class CurrentRangePerChannelObserver(PerChannelMinMaxObserver):
-    """Range of the tensor as it is now, per output channel, without memory.
-
-    A weight is known exactly at every step, so an average over steps would only lag behind it.
-    """
-
-    def forward(self, x_orig: torch.Tensor) -> torch.Tensor:
-        """Forgets the old range, then observes `x_orig` (O, ...)."""
-        self.reset_min_max_vals()
-        return super().forward(x_orig)
-
-
-def weight_spec() -> QuantizationSpec:
-    """Int8, symmetric, per output channel, -127 to 127, zero point 0."""
-    return QuantizationSpec(
-        dtype=torch.int8,
-        quant_min=-127,
-        quant_max=127,
-        qscheme=torch.per_channel_symmetric,
-        ch_axis=0,
-        observer_or_fake_quant_ctr=FakeQuantize.with_args(
-            observer=CurrentRangePerChannelObserver, eps=2**-16
-        ),
-    )
-
-
-def activation_spec(mode: Mode) -> QuantizationSpec:
-    """Int8, asymmetric, per tensor, -128 to 127.
-
-    QAT follows the range with a moving average; PTQ keeps a histogram and chooses the range of
-    least squared error.
-    """
-    observer: Any = {
-        "qat": MovingAverageMinMaxObserver.with_args(averaging_constant=0.01, eps=2**-12),
-        "ptq": HistogramObserver.with_args(eps=2**-12),
-    }[mode]
-    return QuantizationSpec(
-        dtype=torch.int8,
-        quant_min=-128,
-        quant_max=127,
-        qscheme=torch.per_tensor_affine,
-        observer_or_fake_quant_ctr=FakeQuantize.with_args(observer=observer),
-    )
-
-
-UNIT_INTERVAL = FixedQParamsQuantizationSpec(
-    dtype=torch.int8,
-    scale=1 / 256,
-    zero_point=-128,
-    quant_min=-128,
-    quant_max=127,
-    qscheme=torch.per_tensor_affine,
-)
 
 
 class EdgeQuantizer(Quantizer):
@@ -94,9 +40,12 @@ class EdgeQuantizer(Quantizer):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
-        self.weight = weight_spec()
-        self.activation = activation_spec(recipe.mode)
+        self.activation = activation_spec(recipe)
         self.kept: frozenset[str] = frozenset()
+        self.without_rule: dict[str, list[str]] = {}
+        """Layers of each operator that has no rule and that nobody asked to stay float."""
+        self.fixed: set[Node] = set()
+        """Whose outputs have a scale that is not observed."""
 
     def transform_for_annotation(self, model: GraphModule) -> GraphModule:
         """See `rewrites`; a layer to keep in float that does not exist is a StageError."""
@@ -109,7 +58,10 @@ class EdgeQuantizer(Quantizer):
         stay_float: set[Node] = set()
         for node in model.graph.nodes:
             rule = RULES.get(node.target)
-            if rule is None or ANNOTATION in node.meta or not is_float(node):
+            if ANNOTATION in node.meta or not is_float(node) or node.op != "call_function":
+                continue
+            if rule is None:
+                self._note_left_float(node)
                 continue
             chain = _fused(node, rule)
             if node in stay_float or any(self.kept & set(owners(part)) for part in chain):
@@ -120,6 +72,22 @@ class EdgeQuantizer(Quantizer):
                 self._annotate_computing(chain, rule)
         self._annotate_ends(model)
         return model
+
+    @property
+    def left_float(self) -> list[str]:
+        """A sentence for each kind of operator that int8 kernels do not know."""
+        return [
+            f"The operator {name} stays float in int8 files (in {_some(layers)}); what has int8 "
+            f"kernels: {SPELLINGS.get(name, 'the operators listed in docs/compression.md')}."
+            for name, layers in self.without_rule.items()
+        ]
+
+    def _note_left_float(self, node: Node) -> None:
+        *around, operator = owners(node)
+        known = node.target in NO_ARITHMETIC or node.target in STAY_FLOAT
+        if not known and not self.kept & {*around, operator}:
+            layers = self.without_rule.setdefault(operator_name(node.target), [])
+            layers.append(f"layer {around[-1]}" if around else f"the operation {operator}")
 
     def validate(self, model: GraphModule) -> None:
         """Nothing to refuse: what is not annotated stays float, in both runtimes."""
@@ -133,12 +101,14 @@ class EdgeQuantizer(Quantizer):
             # torchao's conv and batch-norm rewriting reads this map by position: input, weight.
             source, weight = node.args[:2]
             assert isinstance(source, Node) and isinstance(weight, Node)
-            inputs = {source: self._of_input(source), weight: self.weight}
-        output = UNIT_INTERVAL if rule.kind == "fixed" else self.activation
+            inputs = {source: self._of_input(source), weight: weight_spec(self.recipe, rule.axis)}
+        output = fixed_spec(*rule.output) if rule.kind == "fixed" else self.activation
         for inner in chain:
             inner.meta[ANNOTATION] = QuantizationAnnotation(_annotated=True)
         node.meta[ANNOTATION].input_qspec_map = inputs
         last.meta[ANNOTATION].output_qspec = output
+        if rule.kind == "fixed":
+            self.fixed.add(last)
 
     def _annotate_ends(self, model: GraphModule) -> None:
         """Makes input and output int8 where the operator there stays float."""
@@ -156,9 +126,7 @@ class EdgeQuantizer(Quantizer):
         torchao itself joins an observed input with its producer's observed output, not with a
         fixed one.
         """
-        produced = source.meta.get(ANNOTATION)
-        fixed = produced is not None and produced.output_qspec is UNIT_INTERVAL
-        return SharedQuantizationSpec(source) if fixed else self.activation
+        return SharedQuantizationSpec(source) if source in self.fixed else self.activation
 
     def _annotate_shared(self, node: Node) -> None:
         sources = [source for source in node.all_input_nodes if is_float(source)]
@@ -169,6 +137,8 @@ class EdgeQuantizer(Quantizer):
         node.meta[ANNOTATION] = QuantizationAnnotation(
             input_qspec_map=inputs, output_qspec=shared, _annotated=True
         )
+        if len(sources) == 1 and first in self.fixed:
+            self.fixed.add(node)
 
 
 def _fused(node: Node, rule: Rule) -> list[Node]:
@@ -180,3 +150,9 @@ def _fused(node: Node, rule: Rule) -> list[Node]:
         if len(users) == 1 and users[0].target in targets and users[0].args[0] is chain[-1]:
             chain.append(users[0])
     return chain
+
+
+def _some(layers: list[str]) -> str:
+    """The first of `layers`, and how many more there are."""
+    rest = len(layers) - 3
+    return ", ".join(layers[:3]) + (f" and {rest} more" if rest > 0 else "")

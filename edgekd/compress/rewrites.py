@@ -8,9 +8,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from edgekd.compress import operators
-
-UNFOLDED_FROM = "unfolded_from"
-"""In `node.meta`: name of the node that this one is a part of."""
+from edgekd.compress.unfold import unfold
 
 
 def rewrite(model: GraphModule) -> None:
@@ -27,7 +25,7 @@ def rewrite(model: GraphModule) -> None:
             model.graph.erase_node(node)
         elif node.target in operators.FUNCTIONAL:
             node.target = operators.FUNCTIONAL[node.target]
-    _unfold_hard_functions(model)
+    unfold(model)
     _scalars_to_tensors(model)
     model.graph.lint()
     model.recompile()
@@ -47,36 +45,10 @@ def _keeps_all(node: Node) -> bool:
     return (start, end) == (0, sys.maxsize) and step in ((), (1,))
 
 
-def _unfold_hard_functions(model: GraphModule) -> None:
-    """Writes hard-sigmoid as relu6(x + 3) / 6, and hard-swish as x times that.
-
-    ONNX Runtime has neither in int8; LiteRT has hard-swish, but not in XNNPACK, and its own kernel
-    is a step off at one value in a hundred, which a deep network multiplies.
-    """
-    aten = torch.ops.aten
-    for node in list(model.graph.nodes):
-        if node.target not in (aten.hardsigmoid.default, aten.hardswish.default):
-            continue
-        x = node.args[0]
-        with model.graph.inserting_before(node):
-            moved = model.graph.call_function(aten.add.Tensor, (x, 3.0))
-            clamped = model.graph.call_function(aten.hardtanh.default, (moved, 0.0, 6.0))
-            last = model.graph.call_function(aten.mul.Tensor, (clamped, 1 / 6))
-            new = [moved, clamped, last]
-            if node.target is aten.hardswish.default:
-                last = model.graph.call_function(aten.mul.Tensor, (x, last))
-                new.append(last)
-        for part in new:
-            part.meta = dict(node.meta) | {UNFOLDED_FROM: node.name}
-        node.replace_all_uses_with(last)
-        model.graph.erase_node(node)
-
-
 def _scalars_to_tensors(model: GraphModule) -> None:
     """Makes `x + 3` an addition of two tensors: only tensors can be int8."""
-    aten = torch.ops.aten
     for node in list(model.graph.nodes):
-        if node.target not in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor):
+        if node.target not in operators.TAKES_SCALARS:
             continue
         if not is_float(node) or not isinstance(node.args[1], int | float):
             continue

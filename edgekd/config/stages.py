@@ -237,11 +237,31 @@ class QuantizeSettings(Settings):
     """The loss of `qat`, on logits or labels; `null` keeps the method of `distill`."""
     calibration_samples: PositiveInt = 512
     """Training samples that `ptq` observes, and that `qat` starts its ranges from."""
+    ranges: Literal["min_max", "moving_average", "mse", "percentile", "learned"] | None = None
+    """What finds the range of an activation; `null` is `moving_average` for `qat`, which may also
+    have it `learned` as a step size (LSQ), and `mse`, the least squared error, for `ptq`."""
+    weight_bits: Literal[7, 8] = 8
+    """7 bits, at some accuracy, cannot saturate ONNX Runtime on x86-64 processors without VNNI."""
     keep_float: tuple[str, ...] = ()
     """Layers that stay float: names of modules, each with all that is in it, or of operators in the
     exported graph; `*` stands for anything."""
+    freeze_batch_norm: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the epochs of `qat` after which batch-norm statistics stand still, as Krishnamoorthi
+    2018 (section 3.2.2) advises."""
+    freeze_ranges: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Share of the epochs of `qat` after which ranges stand still; learned steps go on."""
     train: QatTrain = QatTrain()
     """How `qat` trains."""
+
+    @model_validator(mode="after")
+    def _ranges_of_the_mode(self) -> QuantizeSettings:
+        possible = {
+            "qat": ("moving_average", "min_max", "learned"),
+            "ptq": ("mse", "min_max", "moving_average", "percentile"),
+        }[self.mode]
+        if self.ranges is not None and self.ranges not in possible:
+            raise ValueError(f"ranges of {self.mode} are {', '.join(possible)}, not {self.ranges}")
+        return self
 
     @field_validator("method")
     @classmethod

@@ -23,11 +23,6 @@ WITHOUT_FEATURES = (
 )
 FLOAT = "float"
 """Folder of the float network with the trained weights, inside the artefact."""
-STATISTICS_STILL = 0.5
-"""Share of the epochs after which batch-normalisation statistics stand still, as Krishnamoorthi
-2018 (section 3.2.2) advises."""
-RANGES_STILL = 0.7
-"""Share of the epochs after which activation ranges stand still."""
 
 
 class QuantizeStage(Settings):
@@ -75,10 +70,15 @@ def run(job: Job[QuantizeStage]) -> Made:
     calibration = list(inputs.split(observed, 64))
     qat = settings.quantize.mode == "qat"
     prepared = (prepare_qat if qat else prepare_ptq)(
-        network, inputs.take(observed, slice(4)), keep_float=settings.quantize.keep_float
+        network,
+        inputs.take(observed, slice(4)),
+        ranges=settings.quantize.ranges,
+        weight_bits=settings.quantize.weight_bits,
+        keep_float=settings.quantize.keep_float,
     )
-    calibrate(prepared, calibration)
-    warnings = []
+    warnings = [*prepared.left_float, *calibrate(prepared, calibration)]
+    for text in warnings:
+        job.progress.message(f"warning: {text}")
     if qat and needs_features(settings.method):
         warnings.append(WITHOUT_FEATURES)
         job.progress.message(WITHOUT_FEATURES)
@@ -90,7 +90,7 @@ def run(job: Job[QuantizeStage]) -> Made:
             method=without_features(settings.method),
             settings=settings.quantize.train,
             augment=settings.augment,
-            on_epoch=_stand_still(settings.quantize.train.epochs),
+            on_epoch=_stand_still(settings.quantize),
         )
     prepared = prepared.cpu()
     save(prepared, job.out)
@@ -112,15 +112,17 @@ def run(job: Job[QuantizeStage]) -> Made:
     return Made(note=f"{note(figures)}, int8", models=[as_float, figures], warnings=warnings)
 
 
-def _stand_still(epochs: int) -> Callable[[int, nn.Module], None]:
+def _stand_still(settings: QuantizeSettings) -> Callable[[int, nn.Module], None]:
     from edgekd.compress.prepared import Prepared
     from edgekd.compress.quantize import freeze_batch_norm, freeze_observers
 
+    epochs = settings.train.epochs
+
     def on_epoch(epoch: int, model: nn.Module) -> None:
         assert isinstance(model, Prepared)
-        if epoch >= STATISTICS_STILL * epochs:
+        if epoch >= settings.freeze_batch_norm * epochs:
             freeze_batch_norm(model)
-        if epoch >= RANGES_STILL * epochs:
+        if epoch >= settings.freeze_ranges * epochs:
             freeze_observers(model)
 
     return on_epoch
