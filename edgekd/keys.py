@@ -81,7 +81,8 @@ def _remembered() -> dict[str, tuple[str, list[str]]]:
     try:
         raw = json.loads(_memory().read_text(encoding="utf-8"))
         return {key: (str(code), list(map(str, names))) for key, (code, names) in raw.items()}
-    except (OSError, ValueError, TypeError, AttributeError):  # not there, or not ours
+    except (OSError, ValueError, TypeError, AttributeError, RuntimeError):
+        # Not there, not ours, or a user without a home.
         return {}
 
 
@@ -97,7 +98,7 @@ def _remember(before: int) -> None:
     """Keeps what was parsed since there were so many; a place that cannot be written is none."""
     known = _remembered()
     if len(known) > before:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):
             _memory().parent.mkdir(parents=True, exist_ok=True)
             write_atomic(_memory(), json.dumps(known))
 

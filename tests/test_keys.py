@@ -101,6 +101,15 @@ def test_a_place_that_cannot_be_written_is_no_error(memory: Path):
     assert again("base") == first
 
 
+def test_a_user_without_a_home_has_no_memory(memory: Path, monkeypatch: pytest.MonkeyPatch):
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")  # as Path.home()
+
+    first = code_key("edgekd.stages.base")
+    monkeypatch.setattr(keys, "cache_folder", nowhere)
+    assert again("base") == first
+
+
 def test_an_edited_source_has_another_key_and_a_comment_has_not(memory: Path, monkeypatch):
     first = code_key("edgekd.stages.check")
     file = memory / "check.py"
