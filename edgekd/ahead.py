@@ -10,7 +10,7 @@ from edgekd.config.methods import needs_features, weighed_by_gap
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.stages import Require
 from edgekd.errors import ConfigError
-from edgekd.plan import Node
+from edgekd.nodes import Node
 from edgekd.results import Accuracy
 from edgekd.stages.ensemble import no_score
 from edgekd.stages.given import check_weights

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekd.plan import ORDER
+from edgekd.nodes import ORDER
 from edgekd.results import Summary
 from edgekd.store import KEY_LENGTH, MANIFEST, locked
 

@@ -19,7 +19,8 @@ from edgekd.ahead import check_ahead, required
 from edgekd.config.load import load_pipeline, validate
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError, StageError
-from edgekd.plan import ORDER, Node, make_plan
+from edgekd.nodes import ORDER, Node
+from edgekd.plan import make_plan
 from edgekd.progress import SILENT, Progress
 from edgekd.results import ModelFigures, StageFigures, Summary, TeacherFigures
 from edgekd.stages.assistant import choose

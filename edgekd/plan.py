@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,6 @@ from edgekd.config.methods import (
     KDSettings,
     LabelsSettings,
     Method,
-    MutualSettings,
     after_training,
     is_auto,
     needs_features,
@@ -31,8 +26,9 @@ from edgekd.config.pipeline import Pipeline
 from edgekd.config.pruning import PruneSettings
 from edgekd.config.search import ObjectiveSettings
 from edgekd.config.stages import TeacherSettings
-from edgekd.errors import ConfigError
 from edgekd.keys import code_key
+from edgekd.nodes import ORDER, Node
+from edgekd.outside import of_training, weights_fingerprint
 from edgekd.stages.bench import BenchStage
 from edgekd.stages.check import CheckStage
 from edgekd.stages.compare import CompareStage
@@ -49,86 +45,13 @@ from edgekd.stages.search import SearchStage
 from edgekd.stages.softlabels import SoftLabelsStage
 from edgekd.stages.teacher import TeacherStage
 from edgekd.stages.tune import TuneStage
-from edgekd.store import digest
 
-ORDER = (
-    "data",
-    "search",
-    "teacher",
-    "softlabels",
-    "check",
-    "features",
-    "assistant",
-    "tune",
-    "distill",
-    "finetune",
-    "prune",
-    "quantize",
-    "control-distill",
-    "control-finetune",
-    "control-prune",
-    "control-quantize",
-    "compare",
-    "export-teacher",
-    "export",
-    "quality",
-    "bench",
-)
-"""All stages, in the order in which they run."""
-SHARED = ("teacher", "softlabels", "features")
-"""Stages that all run folders of one place share: students and sweeps over one teacher."""
-NUMBER = re.compile(r"-a?[0-9]+$")
-"""Of one of several teachers ("-2"), or of a student that teaches the next one ("-a1")."""
+__all__ = ["ORDER", "Node", "make_plan"]
+
 AGAIN = 1000
 """From the seed of a teacher to that of another one which is written the same."""
 CONTROL = "control-"
 """Before the stages of the control arm: the same work without the teacher."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """One stage's work, for one seed."""
-
-    stage: str
-    """Of `ORDER`; those of several teachers are numbered, such as "teacher-1"."""
-    name: str
-    """The stage, or in a run over several seeds "stage@seed"."""
-    seed: int
-    settings: Settings
-    inputs: Mapping[str, Node]
-    """By role: "data", "teacher", "student", "softlabels", "teacher-network"."""
-    outside: Mapping[str, Any]
-    """What else can change the result: fingerprints of files, the effective precision."""
-
-    @property
-    def module(self) -> str:
-        """The module of `edgekd.stages` that does it: where its settings are."""
-        return type(self.settings).__module__.rpartition(".")[2]
-
-    @property
-    def kind(self) -> str:
-        """The stage without its number, of `ORDER`: what its artefact is called after, so that the
-        same teacher is the same artefact, whether it teaches alone or with others."""
-        return NUMBER.sub("", self.stage)
-
-    @property
-    def shared(self) -> bool:
-        """Whether a run folder takes it from another one: what a teacher costs is paid once."""
-        return self.kind in SHARED
-
-    @cached_property
-    def key(self) -> str:
-        """The artefact's key: all that can change it, and nothing else."""
-        return digest(
-            {
-                "stage": self.kind,
-                "seed": self.seed,
-                "settings": self.settings.model_dump(mode="json"),
-                "inputs": {role: node.key for role, node in self.inputs.items()},
-                "outside": dict(self.outside),
-                "code": code_key(f"edgekd.stages.{self.module}"),
-            }
-        )
 
 
 def make_plan(pipeline: Pipeline, base: Path) -> list[Node]:
@@ -470,45 +393,4 @@ class _Branch:
         self, model: ModelSettings, precision: str, method: Method | None = None
     ) -> dict[str, Any]:
         """What a training depends on beside its settings."""
-        from edgekd.train.precision import effective_precision
-
-        outside: dict[str, Any] = {"precision": effective_precision(precision)}
-        modules = {getattr(part, "module", None) for part in parts_of(method or ())} - {None}
-        if modules:
-            outside["methods"] = {module: code_key(module) for module in sorted(map(str, modules))}
-        outside |= self.network_source(model)
-        cohort = (part for part in parts_of(method or ()) if isinstance(part, MutualSettings))
-        peers = [self.network_source(peer) for part in cohort for peer in part.networks(model)]
-        if any(peers):
-            outside["peers"] = peers
-        return outside
-
-    def network_source(self, model: ModelSettings) -> dict[str, Any]:
-        """What builds a network that is not of the zoo."""
-        if model.python is not None:
-            from edgekd.models.python_source import python_source
-
-            return {"python": python_source(model, self.base)}
-        if ":" in str(model.name):
-            from edgekd.models.library_key import library_source
-
-            return {"library": library_source(model, self.base)}
-        return {}
-
-
-def weights_fingerprint(path: Path, field: str) -> str:
-    """SHA-256 of a teacher's file, or of the weights in a saved model folder.
-
-    Args:
-        field: of the pipeline file, for the error.
-
-    Raises:
-        ConfigError: there is no such file.
-    """
-    import hashlib
-
-    file = path / "model.safetensors" if path.is_dir() else path
-    if not file.is_file():
-        raise ConfigError("The teacher's file is not there.", where=f"{field}: {file}")
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return of_training(model, precision, self.base, method)

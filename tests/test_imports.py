@@ -17,6 +17,7 @@ LAYERS = [
     {"pipeline"},
     {"clean", "ahead"},
     {"plan", "summary", "advice", "starter", "doctor", "search"},
+    {"nodes", "outside"},
     {"schema"},
     {"stages"},
     {"propose", "given"},
