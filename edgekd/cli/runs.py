@@ -81,7 +81,7 @@ def compress(
     model: Annotated[
         str,
         typer.Argument(
-            help="A saved model's folder, an .onnx file, file.py:function or a network's name."
+            help="A saved model's folder, an .onnx or .keras file, file.py:function, or a name."
         ),
     ],
     data: Annotated[

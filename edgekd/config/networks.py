@@ -24,7 +24,7 @@ ZooName = Literal[
     "tablemlp",
     "cnn1d",
 ]
-LibraryName = Annotated[str, Field(pattern=r"^(timm|torchvision|huggingface):\S+$")]
+LibraryName = Annotated[str, Field(pattern=r"^(timm|torchvision|huggingface|keras):\S+$")]
 NetworkName = Annotated[
     Annotated[ZooName, Tag("zoo")] | Annotated[LibraryName, Tag("library")],
     Discriminator(lambda value: "library" if ":" in str(value) else "zoo"),
@@ -42,7 +42,8 @@ class ModelSettings(Settings):
 
     name: NetworkName | None = None
     """A network of the zoo, or one of a library that is installed: `timm:NAME`,
-    `torchvision:NAME`, or `huggingface:NAME` of the Hub or `huggingface:./folder`."""
+    `torchvision:NAME`, `huggingface:NAME` of the Hub or `huggingface:./folder`, or
+    `keras:FILE.keras`."""
     pretrained: bool | str = False
     """Start from the library's weights: `true` where it publishes safetensors, or a
     `.safetensors` file of them. The classifier starts fresh if it has other classes."""
@@ -62,11 +63,15 @@ class ModelSettings(Settings):
         if self.python is not None and ":" not in self.python:
             raise ValueError("`python` is written module:function")
         if self.pretrained and ":" not in (self.name or ""):
-            raise ValueError("`pretrained` is for timm:, torchvision: and huggingface: networks")
+            raise ValueError(
+                "`pretrained` is for timm:, torchvision:, huggingface: and keras: networks"
+            )
         if isinstance(self.pretrained, str) and not self.pretrained.endswith(".safetensors"):
             raise ValueError(
                 "`pretrained` is true, false or a .safetensors file: edgekd unpickles none"
             )
+        if (self.name or "").startswith("keras:") and isinstance(self.pretrained, str):
+            raise ValueError("a .keras file holds its weights: `pretrained` is true or false")
         if self.width != 1 and ":" in (self.name or ""):
             raise ValueError("`width` is for networks of the zoo")
         return self

@@ -56,7 +56,7 @@ def compress(
     """Makes a small int8 model of a trained one.
 
     Args:
-        model: a saved model's folder, an .onnx file, a factory or a network's name.
+        model: a saved model's folder, an .onnx or .keras file, a factory or a network's name.
         data: a name, an .npz file, a table, a folder or .zip, or a pipeline file whose `data` is
             taken.
         budget: such as "40 kB, 2 ms, -1 %".

@@ -15,8 +15,8 @@ def teacher_fields(model: str, weights: Path | None) -> dict[str, Any]:
     """MODEL and --weights as `teacher`, with absolute paths.
 
     Args:
-        model: a saved model's folder, an .onnx file, `file.py:function`, `module:function`, or a
-            name that `teacher.model` knows.
+        model: a saved model's folder, an .onnx or .keras file, `file.py:function`,
+            `module:function`, or a name that `teacher.model` knows.
 
     Raises:
         ConfigError: there is no such thing, or it needs weights.
@@ -27,6 +27,10 @@ def teacher_fields(model: str, weights: Path | None) -> dict[str, Any]:
         if not path.is_file():
             raise ConfigError("There is no such .onnx file.", where=str(path.absolute()))
         return {"onnx": str(path.absolute())}
+    if path.suffix == ".keras":
+        _refuse_weights(model, weights, "a .keras file holds its weights")
+        name = f"keras:{Path(model.removeprefix('keras:')).absolute()}"
+        return {"model": {"name": name, "pretrained": True}, "train": None}
     if path.is_dir():
         _refuse_weights(model, weights, "a saved model holds its weights")
         return _saved(path)

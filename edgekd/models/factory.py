@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from edgekd import inputs
 from edgekd.errors import StageError
 from edgekd.references import user_function
 from edgekd.references import where_raised as _where_raised
-from edgekd.spec import Inputs, NamedInputs
+from edgekd.spec import Inputs, InputSpec, NamedInputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -42,6 +43,11 @@ def from_factory(
             where=_where_raised(error, reference),
             fix=f"it is called as {SIGNATURE.format(name=function.__name__)}",
         ) from error
+    if "keras" in sys.modules and isinstance(spec, InputSpec):
+        from edgekd.models.library_keras import from_keras_model, is_keras
+
+        if is_keras(network):
+            network = from_keras_model(network, spec, classes, reference)
     if not isinstance(network, nn.Module):
         raise StageError(
             f"{reference} returned a {type(network).__name__}, not a torch.nn.Module.",

@@ -130,6 +130,10 @@ def from_library(
         StageError: the library is missing or has no such network, or the input does not suit it.
     """
     library, _, name = str(settings.name).partition(":")
+    if library == "keras":
+        from edgekd.models.library_keras import from_keras
+
+        return from_keras(settings, spec, classes, base, saved)
     if spec.kind not in ("image", "audio"):
         raise StageError(
             f"{settings.name} looks at images, and the samples are of kind {spec.kind}.",

@@ -9,7 +9,12 @@ from pathlib import Path
 from edgekd.config.stages import ModelSettings
 from edgekd.errors import StageError
 
-LIBRARIES = {"timm": "timm", "torchvision": "torchvision", "huggingface": "transformers"}
+LIBRARIES = {
+    "timm": "timm",
+    "torchvision": "torchvision",
+    "huggingface": "transformers",
+    "keras": "keras",
+}
 """What to install for the networks of each name."""
 FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
 
@@ -31,6 +36,9 @@ def library_source(settings: ModelSettings, base: Path | None = None) -> dict[st
     if own is not None:
         with own.open("rb") as stream:
             found["pretrained"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    if library == "keras":
+        with keras_file(settings, base).open("rb") as stream:
+            found["file"] = hashlib.file_digest(stream, "sha256").hexdigest()
     for file in FILES if folder is not None else ():
         assert folder is not None
         if (folder / file).is_file():
@@ -55,6 +63,33 @@ def weights_file(settings: ModelSettings, base: Path | None) -> Path | None:
             f"{name} leads out of the pipeline file's folder.",
             where=f"{where}; the folder is {start}",
             fix="move it there, or give its absolute path",
+        )
+    if not full.is_file():
+        raise StageError(f"There is no file {full}.", where=where)
+    return full
+
+
+def keras_file(settings: ModelSettings, base: Path | None) -> Path:
+    """The file of "keras:FILE.keras".
+
+    Raises:
+        StageError: there is none, it has another suffix, or a relative path leads out of `base`.
+    """
+    name = str(settings.name).partition(":")[2]
+    start = (base or Path()).resolve()
+    full = (start / name).resolve()
+    where = f"model {settings.name}"
+    if not Path(name).is_absolute() and not full.is_relative_to(start):
+        raise StageError(
+            f"{name} leads out of the pipeline file's folder.",
+            where=f"{where}; the folder is {start}",
+            fix="move it there, or give its absolute path",
+        )
+    if full.suffix != ".keras":
+        raise StageError(
+            "Of Keras, .keras files are read.",
+            where=where,
+            fix="load it in Keras where you trust it, and save it: model.save('x.keras')",
         )
     if not full.is_file():
         raise StageError(f"There is no file {full}.", where=where)

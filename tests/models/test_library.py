@@ -85,9 +85,9 @@ def test_only_the_classifier_may_start_fresh():
     ("raw", "message"),
     [
         ({"name": "resnet9"}, "did you mean resnet8"),
-        ({"name": "keras:resnet"}, "pattern"),
+        ({"name": "jax:resnet"}, "pattern"),
         ({"name": "timm:"}, "pattern"),
-        ({"name": "resnet8", "pretrained": True}, "timm:, torchvision: and huggingface:"),
+        ({"name": "resnet8", "pretrained": True}, "timm:, torchvision:, huggingface: and keras:"),
         ({"name": "timm:x", "width": 0.5}, "networks of the zoo"),
     ],
 )
