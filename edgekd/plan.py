@@ -219,7 +219,8 @@ class _Branch:
             from edgekd.devices.machine import describe_machine
 
             outside["machine"] = describe_machine().model_dump(mode="json")
-        return {"format": p.deployed_format, "precision": p.deployed_precision}, outside
+        file = {"format": p.deployed_format, "precision": p.deployed_precision}
+        return file | {"keep_float": p.quantize.keep_float if p.quantize else ()}, outside
 
     def compare(self, teacher: Node) -> None:
         """Every form of the student against the teacher, and against the control arm."""

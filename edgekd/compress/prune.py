@@ -49,6 +49,7 @@ def prune(
     *,
     samples: Labelled | None = None,
     measure: Callable[[nn.Module], float] | None = None,
+    before: float | None = None,
     limit: float | None = None,
 ) -> nn.Module:
     """A pruned copy of `model`: the same modules with smaller tensors, in evaluation mode.
@@ -69,6 +70,7 @@ def prune(
         settings: all but how it is trained.
         samples: for `importance` taylor and hessian.
         measure: bytes or microseconds of a network's file, for these targets.
+        before: what `measure` says of the whole network, where that is known.
         limit: what may remain, in the target's unit, in place of the settings' `keep` and `limit`.
 
     Raises:
@@ -83,14 +85,14 @@ def prune(
     if settings.measured:
         if measure is None:
             raise _missing("target", settings.target, "measure, which tells it of a network")
-        before = measure(model)
+        before = measure(model) if before is None else before
         limit = settings.limits(before)[-1] if limit is None else limit
         return down_to(limit, before, pruner.count(model), pruner.cut, measure, settings.target)
-    before = pruner.count(model)
-    limit = settings.limits(before)[-1] if limit is None else limit
+    whole = pruner.count(model)
+    limit = settings.limits(whole)[-1] if limit is None else limit
     cut = pruner.cut(limit)
     if cut.count > limit:
-        raise _unreachable(settings, limit, cut.count, before, len(pruner.names))
+        raise _unreachable(settings, limit, cut.count, whole, len(pruner.names))
     return cut.model
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,35 +22,60 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgekd.data.dataset import Dataset
+    from edgekd.export.deployed import Precision
 
 CALIBRATION = 16
 """Samples whose ranges are observed."""
 Format = Literal["onnx", "tflite"]
 
 
-def bytes_of(network: nn.Module, data: Dataset, form: Format, precision: str) -> int:
+def bytes_of(
+    network: nn.Module,
+    data: Dataset,
+    form: Format,
+    precision: Precision,
+    keep_float: Sequence[str] = (),
+) -> int:
     """The size of the network's file.
 
+    Args:
+        keep_float: layers that stay float in an int8 file.
+
     Raises:
         StageError: the format cannot express the network.
     """
     with tempfile.TemporaryDirectory(prefix="edgekd-untrained-") as folder:
-        return write_file(network, data, Path(folder), form, precision).stat().st_size
+        path = write_file(network, data, Path(folder), form, precision, keep_float)
+        return path.stat().st_size
 
 
-def latency_of(network: nn.Module, data: Dataset, form: Format, precision: str) -> float:
+def latency_of(
+    network: nn.Module,
+    data: Dataset,
+    form: Format,
+    precision: Precision,
+    keep_float: Sequence[str] = (),
+) -> float:
     """The median time of a sample on this machine with one thread, in microseconds.
 
+    Args:
+        keep_float: layers that stay float in an int8 file.
+
     Raises:
         StageError: the format cannot express the network.
     """
     with tempfile.TemporaryDirectory(prefix="edgekd-untrained-") as folder:
-        path = write_file(network, data, Path(folder), form, precision)
+        path = write_file(network, data, Path(folder), form, precision, keep_float)
         return time_file(path, precision, LatencyBudget()).p50
 
 
 def write_file(
-    network: nn.Module, data: Dataset, folder: Path, form: Format, precision: str
+    network: nn.Module,
+    data: Dataset,
+    folder: Path,
+    form: Format,
+    precision: Precision,
+    keep_float: Sequence[str] = (),
 ) -> Path:
     """Exports a copy of the network with uneven weights, int8 by calibration."""
     from edgekd.export.onnx_file import export_onnx
@@ -57,7 +83,7 @@ def write_file(
 
     network = uneven(network).eval()
     if precision == "int8":
-        network = _quantized(network, data, fold=form == "onnx")
+        network = _quantized(network, data, keep_float, fold=form == "onnx")
     path = folder / f"candidate.{form}"
     write = export_onnx if form == "onnx" else export_tflite
     write(network, data.model_spec("candidate"), path, precision=precision)
@@ -91,7 +117,9 @@ def uneven(network: nn.Module) -> nn.Module:
     return network
 
 
-def _quantized(network: nn.Module, data: Dataset, *, fold: bool) -> nn.Module:
+def _quantized(
+    network: nn.Module, data: Dataset, keep_float: Sequence[str], *, fold: bool
+) -> nn.Module:
     import numpy as np
 
     from edgekd import inputs
@@ -99,6 +127,6 @@ def _quantized(network: nn.Module, data: Dataset, *, fold: bool) -> nn.Module:
 
     raw = inputs.apply(np.asarray, inputs.take(data.train.x, slice(0, CALIBRATION)))
     samples = inputs.tensors(data.spec.normalise(raw))
-    prepared = prepare_ptq(network, inputs.take(samples, slice(0, 4)))
+    prepared = prepare_ptq(network, inputs.take(samples, slice(0, 4)), keep_float=keep_float)
     calibrate(prepared, [samples])
     return convert(prepared, fold=fold)

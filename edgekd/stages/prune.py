@@ -50,6 +50,8 @@ class PruneStage(Settings):
     """Of the file that a target of bytes or latency is about."""
     precision: str | None = None
     """Likewise."""
+    keep_float: tuple[str, ...] = ()
+    """Layers that stay float in it."""
 
 
 def run(job: Job[PruneStage]) -> Made:
@@ -82,6 +84,7 @@ def run(job: Job[PruneStage]) -> Made:
             settings if last else _counting(settings),
             samples=_samples(job, data),
             measure=measure,
+            before=first if number == 1 else None,
             # counted on the way, and at the end measured
             limit=wanted if last else wanted * counted / first,
         )
@@ -113,7 +116,8 @@ def _measure(job: Job[PruneStage], data: Dataset) -> Callable[[nn.Module], float
     show = SHOWN[settings.prune.target]
 
     def measure(network: nn.Module) -> float:
-        found = float(tell(network, data, settings.format, settings.precision))
+        form = (settings.format, settings.precision, settings.keep_float)
+        found = float(tell(network, data, *form))
         job.progress.message(f"{settings.format}, {settings.precision}: {show(found)}")
         return found
 

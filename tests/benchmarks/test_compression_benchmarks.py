@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from recordings import write_recordings
 
-from benchmarks.compression import equal_bytes
+from benchmarks.compression import equal_bytes, sparsity
 from benchmarks.compression.equal_bytes import ALONE, ARMS, BOTH, DISTILLED, TIERS
 from edgekd.config.load import load_pipeline
 
@@ -50,6 +51,23 @@ def test_differences_are_of_the_same_seed() -> None:
     told = equal_bytes.rows(figures)
     assert told[-1].ok and told[-1].reached == "+0.3%"
     assert "helps" in told[1].reached and told[1].what == DISTILLED.label
+
+
+def test_patterns_leave_what_they_say() -> None:
+    weight = torch.randn(32, 64, generator=torch.Generator().manual_seed(0))
+    fours = sparsity.two_of_four(weight).reshape(-1, 4)
+    assert (fours.count_nonzero(1) == 2).all()
+    assert torch.equal(fours.abs().amax(1), weight.reshape(-1, 4).abs().amax(1))
+    kept = sparsity.blocks(weight).reshape(-1, 4).count_nonzero(1)
+    assert set(kept.tolist()) == {0, 4} and 0.15 < (kept == 4).float().mean() < 0.25
+    assert 0.05 < sparsity.single(weight).count_nonzero() / weight.numel() < 0.15
+
+
+@pytest.mark.slow
+def test_sparsity(run_benchmark: Run) -> None:
+    figures = run_benchmark("compression.sparsity", "--quick")["figures"]
+    assert len(figures) == 8
+    assert all(len(figure["ms"]) == 1 and figure["ms"][0] > 0 for figure in figures.values())
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 from three_bands import samples
 
+import edgekd
 from edgekd.config.data import Augment, NpzData
 from edgekd.config.methods import LabelsSettings
 from edgekd.config.networks import ModelSettings
@@ -142,3 +144,40 @@ def test_a_latency_is_measured_of_files(root: Path, tmp_path: Path, capsys: Any)
     known = load_data(root / "data")
     student, pruned = load(root / "student").model, load(tmp_path / "p").model
     assert macs(pruned, known.spec) < macs(student, known.spec)
+
+
+@pytest.mark.slow
+def test_distilled_pruned_gradually_by_gradients_quantized_and_exported_in_one_run(
+    root: Path, tmp_path: Path
+):
+    raw = {
+        "name": "whole",
+        "data": str(root / "mine.npz"),
+        "teacher": {"model": {"name": "resnet8"}, "train": TRAIN, "require": {"accuracy": 0}},
+        "student": {"model": {"name": "resnet8", "width": 0.5}},
+        "distill": {"method": ["kd", "fitnet"], "train": TRAIN},
+        "prune": {
+            "target": "bytes",
+            "keep": 0.8,
+            "importance": "taylor",
+            "steps": 2,
+            "step_epochs": 1,
+            "round_to": 4,
+            "train": TRAIN,
+        },
+        "quantize": {"mode": "qat", "train": {"epochs": 1}},
+        "export": {"formats": ["tflite"]},
+        "quality": False,
+        "bench": {"quick": True, "runtimes": ["litert"], "threads": [1]},
+    }
+    result = edgekd.run(raw, runs=tmp_path)
+    folders = {stage.name: result.folder / stage.folder for stage in result.summary.stages}
+    (file,) = folders["export"].glob("*int8.tflite")
+    known = load_data(folders["data"])
+    before = bytes_of(load(folders["distill"]).model, known, "tflite", "int8")
+    assert file.stat().st_size <= 0.8 * before * 1.01
+    network = load(folders["quantize"] / "float")
+    assert network.pruned
+    history = json.loads((folders["prune"] / "history.json").read_text())
+    assert "fitnet" in str(history), "feature maps are compared while it recovers"
+    assert min(row.agreement for row in result.summary.parity) > 0.9
