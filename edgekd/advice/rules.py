@@ -113,6 +113,8 @@ def _quantizer(e: Evidence) -> tuple[str, str | None]:
 
 
 def _keep_more(e: Evidence) -> tuple[str, str | None]:
+    if e.setting("prune.limit") is not None:
+        return "Prune less: raise prune.limit.", None
     keep = e.setting("prune.keep")
     more = round(min(0.95, (1 + keep) / 2), 2) if keep else None
     return "Prune less.", f"prune.keep={more}" if more else None

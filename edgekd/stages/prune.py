@@ -33,7 +33,7 @@ STEPS = "steps"
 """Folder of the networks between the steps inside `Job.out` while they are made."""
 DONE = "model.json"
 """Written last of a network between two steps."""
-SAMPLES = {"taylor": 1024, "hessian": 256}
+SAMPLES = {"taylor": 512, "hessian": 256}
 """Training samples whose gradients tell the importance."""
 
 

@@ -161,3 +161,9 @@ def test_labels_that_count_in_full_already_are_given_no_more():
     (row,) = told(settings=settings, **worse)
     assert row.limit == "control"
     assert row.setting is not None and "weight: 0.5" in row.setting
+
+
+def test_a_limit_of_pruning_has_no_share_to_raise():
+    limited = {**SETTINGS, "prune": {**SETTINGS["prune"], "target": "bytes", "limit": 40_000.0}}
+    (row,) = told(pruned=estimate(-0.02), settings=limited)
+    assert row.limit == "pruning" and row.setting is None
