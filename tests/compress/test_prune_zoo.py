@@ -19,6 +19,7 @@ from edgekd.models.saved import load, save
 from edgekd.spec import InputSpec, ModelSpec, NamedInputs
 
 IMAGE = InputSpec(kind="image", shape=(1, 8, 8), mean=(0.0,), std=(1.0,))
+WIDTHS = {"vit": 0.6, "resnet56": 0.25, "mobilenet_v2": 0.35, "mlp": 1.0, "tablemlp": 2.0}
 KEEP, TOLERANCE = 0.7, 0.1
 """Of the multiplications: at most this remains, and at least this less the tolerance."""
 
@@ -39,7 +40,7 @@ def spec_of(name: str) -> InputSpec | NamedInputs:
 @pytest.mark.parametrize("name", get_args(ZooName))
 def test_prunes_to_its_target_and_loads_as_it_was_saved(name: str, tmp_path: Path) -> None:
     spec = spec_of(name)
-    width = {"vit": 0.6, "shufflenet_v2": 0.5, "tablemlp": 2}.get(name, 1.0)
+    width = WIDTHS.get(name, 0.5)
     settings = ModelSettings.model_validate({"name": name, "width": width})
     torch.manual_seed(0)
     model = build(settings, spec, 5).eval()
