@@ -32,7 +32,7 @@ def onnx_left(path: Path) -> tuple[int, Counter[str]]:
     """Q/DQ operators that ONNX Runtime's optimised graph still has, and what computes in float
     between them, by name.
 
-    Quantizing the input and dequantizing the output do not count.
+    What changes the type of the input and of the output does not count.
     """
     import onnx
     import onnxruntime
@@ -44,14 +44,25 @@ def onnx_left(path: Path) -> tuple[int, Counter[str]]:
         options.optimized_model_filepath = str(optimised)
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         graph = onnx.load(str(optimised)).graph
-    outside = {value.name for value in (*graph.input, *graph.output)}
     made_by = {name: node for node in graph.node for name in node.output}
+    used_by = {name: node for node in graph.node for name in node.input}
+    outside = {value.name for value in (*graph.input, *graph.output)}
     pairs, floats = 0, Counter[str]()
     for node in graph.node:
         if node.op_type in ENDS:
-            pairs += not (outside & {node.input[0], *node.output})
+            # int8 outside, uint8 inside: each end is a pair that makes the one of the other.
+            near = (made_by.get(node.input[0]), node, used_by.get(node.output[0]))
+            names = {
+                name for n in near if n is not None and n.op_type in ENDS for name in touched(n)
+            }
+            pairs += not (outside & names)
             continue
         sources = [made_by[name] for name in node.input if name in made_by]
         if any(source.op_type == "DequantizeLinear" for source in sources):
             floats[node.op_type] += 1
     return pairs, floats
+
+
+def touched(node: Any) -> tuple[str, str]:
+    """The tensor that a Q or DQ operator takes, and the one that it makes."""
+    return node.input[0], node.output[0]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgekd.export import onnx_graph
+from edgekd.export import onnx_graph, onnx_pooling
 from edgekd.export.deployed import Precision, deployed, example
 from edgekd.export.failure import conversion_error
 from edgekd.export.quiet import quiet
@@ -43,6 +43,7 @@ def export_onnx(
     quantizations: list[Quantization | None] = [None] * len(spec.input.inputs)
     output_quantization = None
     if precision == "int8":
+        onnx_pooling.pool_means(model)
         onnx_graph.own_zero_points(model.graph)
         onnx_graph.quantize_biases(model.graph)
         onnx_graph.drop_clamps(model.graph)
