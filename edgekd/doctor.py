@@ -41,6 +41,14 @@ def examine() -> Iterator[Check]:
     yield from _hardware()
 
 
+def examine_for_bench() -> Iterator[Check]:
+    """Looks at what makes times on this machine doubtful."""
+    from edgekd.bench.readiness import examine as findings
+
+    for found in findings():
+        yield Check(found.name, found.ok, found.found, found.fix, found.optional)
+
+
 def _libraries() -> Iterator[Check]:
     from packaging.requirements import Requirement
 

@@ -182,8 +182,14 @@ def _measure(
     rows: list[BenchRow] = []
     machines: dict[str, Machine] = {}
     for device in profiles:
+        there = [model for model in wanted if RUNTIME_OF[model.format] in device.runtimes]
+        if not there:
+            raise ConfigError(
+                f"None of the files runs on {device.name}.",
+                where=f"its profile has {', '.join(device.runtimes)}",
+            )
         found, machines[device.name] = _on_device(
-            device, wanted, settings, judges, profile, progress
+            device, there, settings, judges, profile, progress
         )
         rows += found
     return BenchResult(

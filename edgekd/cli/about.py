@@ -28,12 +28,16 @@ def schema(of: Annotated[SchemaOf, typer.Argument(help="Which schema.")]) -> Non
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Instead: what makes times on this machine doubtful.")
+    ] = False,
+) -> None:
     """Say what is installed, what is missing, and the command that mends it."""
-    from edgekd.doctor import examine
+    from edgekd.doctor import examine, examine_for_bench
 
     ok = True
-    for check in examine():
+    for check in examine_for_bench() if bench else examine():
         ok = ok and (check.ok or check.optional)
         print(check)
     raise typer.Exit(0 if ok else 1)
