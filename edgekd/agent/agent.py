@@ -19,6 +19,7 @@ JOB:
     labels           .npy, whole numbers (N,): counts the right answers
     samples          path to write every measured time to, .npy, int64 nanoseconds
     profile          true: runs again afterwards with the runtime's own profiler, where it has one
+    stream           {fps, deadline_ms, seconds}: frames that come at a fixed rate, afterwards
     predictions      path to write the answers to, .npy, int64 (N,): the largest output's number
     outputs          path to write all outputs to, .npy, float32 (N, C); a bare name lies in the
                      job's folder
@@ -35,6 +36,7 @@ RESULT:
     correct, n       with labels
     warnings         what makes the figures doubtful; of it, `disturbed` may go by measuring again
     profile          [{name op us calls}], and profile_note where there is none
+    stream           {fps deadline_ms seconds frames missed late busy latency_us}, see `stream`
 
 Only the invocation is timed, at batch 1, its inputs already in place. Memory is read after the
 warm-up, so that neither the timings nor the test data count; its growth starts after the runtime
@@ -930,6 +932,54 @@ def _runs(
         run += 1
 
 
+def stream(model: ModelFile, placed: list[Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Frames that come at a fixed rate, as from a camera. Each waits for the one before it, none is
+    left out, and its latency counts from when it came: where the model is too slow, frames queue up
+    and all that follow are late.
+
+    Args:
+        wanted: fps, deadline_ms (None: until the next frame) and seconds.
+
+    Returns:
+        these, and frames, missed (finished after the deadline), late (of them the share), busy (the
+        share of the time that was computed), latency_us (a distribution, from the frame's coming).
+    """
+    clock, sleep = time.perf_counter_ns, time.sleep
+    fps, seconds = float(wanted["fps"]), float(wanted["seconds"])
+    deadline = float(wanted.get("deadline_ms") or 1e3 / fps)
+    step, frames = 1e9 / fps, max(1, round(fps * seconds))
+    latencies, computed = array.array("q"), 0
+    begin = clock()
+    for frame in range(frames):
+        due = begin + round(frame * step)
+        rest = due - clock() - SPIN_NS
+        if rest > 0:
+            sleep(rest / 1e9)
+        while clock() < due:  # a sleep ends late by as much as a small model takes
+            pass
+        start = clock()
+        model.use(placed[frame % len(placed)])
+        model.invoke()
+        end = clock()
+        latencies.append(end - due)
+        computed += end - start
+    times = np.array(latencies, np.int64)
+    missed = int((times > deadline * 1e6).sum())
+    return {
+        "fps": fps,
+        "deadline_ms": deadline,
+        "seconds": (clock() - begin) / 1e9,
+        "frames": frames,
+        "missed": missed,
+        "late": missed / frames,
+        "busy": computed / max(1, clock() - begin),
+        "latency_us": distribution(times),
+    }
+
+
+SPIN_NS = 500_000
+
+
 def distribution(times: np.ndarray) -> dict[str, Any]:
     """Percentiles (linear interpolation), mean, standard deviation, median absolute deviation and
     range in microseconds; `outliers` are counted, and part of all of it.
@@ -1032,6 +1082,8 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
         "disturbed": disturbed,
         "warnings": warnings + doubts(machine) + disturbed,
     }
+    if job.get("stream"):
+        result["stream"] = stream(model, [model.place(arrays) for arrays in feeds], job["stream"])
     if job.get("profile"):
         result["profile"], result["profile_note"] = model.profile(feeds[0])
     if job.get("samples"):

@@ -47,6 +47,28 @@ class BenchModel:
     """onnx, ort or tflite."""
 
 
+@dataclass(frozen=True)
+class More:
+    """What a process finds out after its measured runs."""
+
+    profile: bool = False
+    """The time by operator, where the runtime tells it."""
+    fps: float | None = None
+    """Frames a second that come at a fixed rate; None for no such stream."""
+    deadline_ms: float | None = None
+    """Within which a frame must be finished; until the next one comes if left out."""
+    stream_seconds: float = 10.0
+    """How long frames come."""
+
+    def fields(self) -> dict[str, Any]:
+        """Of the agent's job."""
+        found: dict[str, Any] = {"profile": True} if self.profile else {}
+        if self.fps is not None:
+            stream = {"fps": self.fps, "deadline_ms": self.deadline_ms}
+            found["stream"] = {**stream, "seconds": self.stream_seconds}
+        return found
+
+
 def measure(
     models: Sequence[BenchModel],
     settings: BenchSettings,
@@ -92,7 +114,7 @@ def bench_files(
     label: Sequence[str] = (),
     *,
     given: OnnxInput | None = None,
-    profile: bool = False,
+    more: More | None = None,
     progress: Progress = SILENT,
 ) -> BenchResult:
     """Measures .onnx, .ort and .tflite files, also such that edgekd did not export, taking turns.
@@ -103,7 +125,7 @@ def bench_files(
             `edgekd.data.command_source.named_data` knows. Without it the inputs are random.
         label: the table's column of the answers, or columns, where they are not clear.
         given: how files of unknown origin want their input.
-        profile: also the time by operator, where the runtime tells it.
+        more: what else each first process finds out.
 
     Raises:
         ConfigError: a file is of another format.
@@ -124,7 +146,7 @@ def bench_files(
                 inputs.mkdir()
                 judges[path] = Scores(ready.test, ready.spec, inputs, given.output)
                 notes[str(path)] = ready.notes
-        result = _measure(models, settings, judges, profile=profile, progress=progress)
+        result = _measure(models, settings, judges, more=more, progress=progress)
     for row in result.rows:
         row.warnings = [*notes.get(row.model, ()), *row.warnings]
         row.model = _relative(row.model, Path.cwd())
@@ -167,7 +189,7 @@ def _measure(
     judges: dict[Path, Scores],
     *,
     base: Path | None = None,
-    profile: bool = False,
+    more: More | None = None,
     progress: Progress = SILENT,
 ) -> BenchResult:
     from edgekd.config.load import load_device
@@ -189,7 +211,7 @@ def _measure(
                 where=f"its profile has {', '.join(device.runtimes)}",
             )
         found, machines[device.name] = _on_device(
-            device, there, settings, judges, profile, progress
+            device, there, settings, judges, more or More(), progress
         )
         rows += found
     return BenchResult(
@@ -225,7 +247,7 @@ def _on_device(
     models: Sequence[BenchModel],
     settings: BenchSettings,
     judges: dict[Path, Scores],
-    operators: bool,
+    more: More,
     progress: Progress,
 ) -> tuple[list[BenchRow], Machine]:
     rows: list[BenchRow] = []
@@ -245,8 +267,9 @@ def _on_device(
                     job |= {} if scores is None else inputs[scores]
                     new = scores is not None and model.path not in judged
                     job |= {"outputs": OUTPUTS} if new else {}
-                    job |= {"profile": True} if operators and turn == 0 else {}
-                    found.append(device.run(job, PATIENCE + 2 * job["min_seconds"]))
+                    job |= more.fields() if turn == 0 else {}
+                    seconds = job["min_seconds"] + more.stream_seconds
+                    found.append(device.run(job, PATIENCE + 2 * seconds))
                     if scores is not None and new:
                         judged[model.path] = scores.judge(device, found[-1]["runtime"])
                     done += 1

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from edgekd.bench.bootstrap import ProcessTimes
 from edgekd.errors import DataError
-from edgekd.results import BenchFigures, Figures, Machine
+from edgekd.results import BenchFigures, Figures, Latency, Machine
 
 
 class MachineState(Figures):
@@ -96,6 +96,27 @@ class OperatorFigures(Figures):
     """Calls that the profiler saw."""
 
 
+class StreamFigures(Figures):
+    """Frames that came at a fixed rate, each waiting for the one before it."""
+
+    fps: float
+    """Frames a second."""
+    deadline_ms: float
+    """Within which a frame must be finished after it came."""
+    seconds: float
+    """How long it went on."""
+    frames: int
+    """How many came."""
+    missed: int
+    """Frames that were finished too late."""
+    late: float
+    """They as a share of all."""
+    busy: float
+    """Share of the time that was computed."""
+    latency_us: Latency
+    """From a frame's coming to its answer."""
+
+
 class BenchRow(BenchFigures):
     """A file in one runtime on one device with one thread count, with all its processes."""
 
@@ -103,6 +124,8 @@ class BenchRow(BenchFigures):
     """Of the runtime."""
     runs: list[ProcessFigures]
     """By round."""
+    stream: StreamFigures | None = None
+    """Where it was asked for: measured by the first process, after its runs."""
     profile: list[OperatorFigures] | None = None
     """Time by operator, where it was asked for and the runtime tells."""
     profile_note: str = ""

@@ -66,6 +66,19 @@ def format_profile(row: BenchRow) -> list[tuple[str, ...]]:
     return shown
 
 
+def describe_stream(row: BenchRow) -> str:
+    """One line: how many frames came, and how many were late."""
+    found = row.stream
+    assert found is not None
+    times = found.latency_us
+    return (
+        f"{row.model}, {row.threads} threads, {found.fps:g} frames a second for "
+        f"{found.seconds:.1f} s: {found.missed} of {found.frames} later than "
+        f"{found.deadline_ms:g} ms ({found.late:.2%}), p50 {duration(times.p50)}, "
+        f"p99 {duration(times.p99)}, computing {found.busy:.0%} of the time"
+    )
+
+
 def duration(us: float) -> str:
     """Microseconds with three digits in a fitting unit: 12.3 µs, 1.24 ms, 2.05 s."""
     return _in_unit(us, (("µs", 1.0), ("ms", 1e3), ("s", 1e6)))

@@ -67,6 +67,17 @@ def bench(
     profile: Annotated[
         bool, typer.Option("--profile", help="Also the time by operator (ONNX Runtime).")
     ] = False,
+    stream: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, metavar="FPS", help="Also frames at this rate, counting late ones."
+        ),
+    ] = None,
+    deadline: Annotated[
+        float | None,
+        typer.Option(min=0.001, metavar="MS", help="Of a frame; until the next one if left out."),
+    ] = None,
+    stream_secs: Annotated[float, typer.Option(min=0.001, help="How long frames come.")] = 10.0,
     repeat: Annotated[
         int, typer.Option(min=0, help="Measure again, so often, what was disturbed.")
     ] = 0,
@@ -79,7 +90,7 @@ def bench(
     ] = None,
 ) -> None:
     """Measure latency, memory and accuracy of model files; several take turns."""
-    from edgekd.bench.jobs import bench_files
+    from edgekd.bench.jobs import More, bench_files
     from edgekd.config.load import validate as as_settings
     from edgekd.config.stages import BenchSettings
 
@@ -98,10 +109,9 @@ def bench(
     if threads:
         raw["threads"] = [int(t) if t.isdigit() else t for t in threads]
     settings = as_settings(BenchSettings, raw)
+    more = More(profile, stream, deadline, stream_secs)
     given = input_settings(layout, scale, mean, std, output)
-    measure = partial(
-        bench_files, models, settings, data, label or (), given=given, profile=profile
-    )
+    measure = partial(bench_files, models, settings, data, label or (), given=given, more=more)
     result = measure()
     while result.disturbed and _again(result.disturbed, repeat):
         repeat -= 1
@@ -133,7 +143,7 @@ def _again(disturbed: list[str], left: int) -> bool:
 
 def _show(result: Any) -> None:
     from edgekd.bench.compare import describe, within
-    from edgekd.bench.table import format_bench, format_profile
+    from edgekd.bench.table import describe_stream, format_bench, format_profile
     from edgekd.report.terminal import text_table
 
     console().print(text_table(format_bench(result.rows)))
@@ -142,6 +152,8 @@ def _show(result: Any) -> None:
             print(describe(pair))
         print()
     for row in result.rows:
+        if row.stream:
+            print(describe_stream(row))
         if row.profile:
             print(f"{row.model}, {row.threads} threads, by operator:")
             console().print(text_table(format_profile(row)))

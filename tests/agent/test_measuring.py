@@ -262,6 +262,47 @@ def test_warm_up_has_a_bound_and_a_least_number_of_runs(monkeypatch):
     assert agent._warm_up(slow, [None], {"warmup_seconds": 0.6})["runs"] == 1
 
 
+def stream(monkeypatch, milliseconds, **wanted):
+    model = Steps(monkeypatch, milliseconds)
+
+    def sleep(seconds):
+        model.now += int(1e9 * seconds)
+
+    def clock():
+        model.now += 1000  # waiting for a frame takes time, too
+        return model.now
+
+    monkeypatch.setattr(agent.time, "sleep", sleep)
+    monkeypatch.setattr(agent.time, "perf_counter_ns", clock)
+    return agent.stream(model, [None], {"fps": 100, "seconds": 1, **wanted})
+
+
+def test_frames_in_time(monkeypatch):
+    found = stream(monkeypatch, lambda frame: 4)
+    assert (found["frames"], found["missed"], found["late"]) == (100, 0, 0.0)
+    assert found["deadline_ms"] == 10 and found["seconds"] == pytest.approx(0.994, abs=0.01)
+    assert found["latency_us"]["p50"] == pytest.approx(4000, rel=0.01)
+    assert found["busy"] == pytest.approx(0.4, abs=0.01)
+
+
+def test_frames_after_the_deadline(monkeypatch):
+    found = stream(monkeypatch, lambda frame: 8 if frame % 4 == 0 else 4, deadline_ms=6.0)
+    assert (found["missed"], found["late"]) == (25, 0.25)
+
+
+def test_a_slow_frame_delays_those_that_wait(monkeypatch):
+    """One takes 25 ms: the two that came meanwhile are late as well, and then all is well."""
+    found = stream(monkeypatch, lambda frame: 25 if frame == 10 else 4)
+    assert found["missed"] == 3
+    assert found["latency_us"]["max"] == pytest.approx(25_000, rel=0.01)
+
+
+def test_a_model_too_slow_falls_behind_for_good(monkeypatch):
+    found = stream(monkeypatch, lambda frame: 20)
+    assert found["missed"] == 100 and found["busy"] == pytest.approx(1, abs=0.01)
+    assert found["latency_us"]["max"] == pytest.approx(100 * 20_000 - 99 * 10_000, rel=0.01)
+
+
 def test_how_long_is_measured(monkeypatch):
     model = Steps(monkeypatch, lambda run: 10)
     for job, runs in (

@@ -211,7 +211,8 @@ def test_files_take_turns_and_the_result_keeps_the_schema(tmp_path, monkeypatch)
     done = CliRunner().invoke(
         app,
         ["bench", *map(str, paths), "--threads", "1", "--processes", "3", "--num-runs", "30",
-         "--min-secs", "0.03", "--profile", "--json", str(out)],
+         "--min-secs", "0.03", "--profile", "--stream", "50", "--deadline", "15",
+         "--stream-secs", "0.1", "--json", str(out)],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert order == ["int8.onnx", "int8.tflite"] * 3
@@ -225,6 +226,8 @@ def test_files_take_turns_and_the_result_keeps_the_schema(tmp_path, monkeypatch)
     assert all(r.latency_us.n == sum(p.n for p in r.runs) >= 30 for r in found.rows)
     assert found.rows[0].profile and found.rows[0].runtime_version
     assert found.machines["local"].cores >= 1
+    assert [(r.stream.frames, r.stream.deadline_ms) for r in found.rows] == [(5, 15), (5, 15)]
+    assert "of 5 later than 15 ms" in done.output.replace("\n", " ")
     assert CliRunner().invoke(app, ["compare", str(out)]).exit_code == 0
 
 
