@@ -91,7 +91,7 @@ def _check_score(pipeline: Pipeline, node: Node, found: Accuracy | None) -> None
 
 def _layers_named(pipeline: Pipeline) -> bool:
     """Whether the file names layers of a student that no search has yet to find."""
-    kept = pipeline.quantize is not None and bool(pipeline.quantize.keep_float)
+    kept = pipeline.quantize is not None and bool(pipeline.quantize.named_float)
     ignored = pipeline.prune is not None and bool(pipeline.prune.ignored_layers)
     asked = any(map(needs_features, pipeline.methods.values()))
     return pipeline.student.search is None and (kept or ignored or asked)

@@ -66,7 +66,7 @@ class ModelFigures(Figures):
     format: str
     """torch, onnx, ort or tflite."""
     precision: str
-    """float32 or int8."""
+    """float32 or int8; of a file also float16, int8-dynamic, int8-weights or int16x8."""
     path: str
     """The file, relative to the run folder."""
     bytes: int
@@ -101,7 +101,7 @@ class ParityFigures(Figures):
     """Samples whose answer rounding alone may turn, left out of `agreement`: their two best classes
     lie within 2 quantization steps, or, label by label, a logit so near to 0."""
     max_steps: float
-    """Largest difference of an output, in steps of the int8 output (float32: of the same scale)."""
+    """Largest difference of an output, in steps of the int8 output (others: of the same scale)."""
     within_one_step: float
     """Share of outputs that differ by at most one step."""
     n: int
@@ -393,6 +393,30 @@ class GainFigures(Figures):
         return "loss" if self.high < 0 else "none"
 
 
+class LayerFigures(Figures):
+    """What one layer of an int8 network loses; see `edgekd.compress.diagnose`."""
+
+    seed: int
+    """The seed of its run."""
+    name: str
+    """The module's path, or the operator's name in the exported graph: what `keep_float` takes."""
+    operator: str
+    """Such as "conv2d"; "input" and "output" where only what enters the network, or leaves a float
+    layer, is rounded."""
+    sqnr_db: float | None
+    """Signal-to-quantization-noise ratio of its output with the whole network in int8, in decibels;
+    None where int8 changes nothing."""
+    cosine: float
+    """Cosine similarity of its output in float and in int8."""
+    share: float
+    """Of the final error: the squared error of the network's outputs with only this layer in int8,
+    over the sum of that of all layers."""
+    samples: int
+    """Validation samples that it was measured on."""
+    kept: tuple[str, ...] = ()
+    """Layers of this network that stay float."""
+
+
 class TuningFigures(Figures):
     """One short training of the search for temperature and weight."""
 
@@ -565,6 +589,8 @@ class Summary(Figures):
     teachers: list[TeacherFigures] = []
     """What the teachers are worth as teachers."""
     retention: list[RetentionFigures] = []
+    layers: list[LayerFigures] = []
+    """What each layer of the int8 network loses."""
     """What every form of the student kept of the teacher."""
     gain: list[GainFigures] = []
     """What the teacher brought, where the pipeline has a control arm; once a seed and, of several,

@@ -167,6 +167,10 @@ class ModelSpec(BaseModel):
         return np.asarray(outputs, np.float64) * std + mean
 
 
+Precision = Literal["float32", "float16", "int8", "int8-dynamic", "int8-weights", "int16x8"]
+"""In which numbers an exported file stores and computes; see docs/export.md."""
+
+
 class Quantization(BaseModel):
     """Affine int8 quantization of one tensor: real = scale * (integer - zero_point)."""
 
@@ -187,7 +191,7 @@ class DeployedSpec(BaseModel):
 
     model: ModelSpec
     format: Literal["onnx", "tflite", "ort"]
-    precision: Literal["float32", "int8"]
+    precision: Precision
     layout: Literal["NCHW", "NHWC", "NF", "NCT"]
     """Where images have their channels; NF for rows, NCT for series. Of several inputs, what holds
     for those that are images."""

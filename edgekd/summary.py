@@ -15,6 +15,7 @@ from edgekd.results import (
     BenchFigures,
     BudgetFigures,
     GainFigures,
+    LayerFigures,
     Machine,
     ModelFigures,
     ParityFigures,
@@ -53,6 +54,7 @@ def gather(
     retention: list[RetentionFigures] = []
     gain: list[GainFigures] = []
     tuning: list[TuningFigures] = []
+    layers: list[LayerFigures] = []
     teachers: dict[tuple[str, int], TeacherFigures] = {}
     for stage in stages:
         manifest = manifests[stage.name]
@@ -65,6 +67,7 @@ def gather(
         quality += [QualityFigures.model_validate(raw) for raw in manifest.get("quality", ())]
         retention += [RetentionFigures.model_validate(raw) for raw in manifest.get("retention", ())]
         tuning += [TuningFigures.model_validate(raw) for raw in manifest.get("tuning", ())]
+        layers += [LayerFigures.model_validate(raw) for raw in manifest.get("layers", ())]
         gain += [GainFigures.model_validate(raw) for raw in manifest.get("gain", ())]
         for raw in manifest.get("teachers", ()):
             found = _called(TeacherFigures.model_validate(raw), stage, pipeline.seed)
@@ -89,6 +92,7 @@ def gather(
         retention=retention,
         gain=gain + gain_over_seeds(gain),
         tuning=tuning,
+        layers=layers,
         over_seeds=over_seeds(models, bench, quality) if len(pipeline.run_seeds) > 1 else [],
     )
 

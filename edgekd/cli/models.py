@@ -32,11 +32,16 @@ def export(
     format_: Annotated[
         list[str] | None, typer.Option("--format", help="onnx, tflite (both if left out), ort.")
     ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(help="float32, float16, int8, int8-dynamic, int8-weights."),
+    ] = None,
 ) -> None:
     """Write ONNX and TFLite files of a trained network."""
     from edgekd.stages.export import export_folder
 
-    for path in export_folder(model, output, tuple(format_ or ("onnx", "tflite"))):
+    formats, precisions = tuple(format_ or ("onnx", "tflite")), tuple(precision or ())
+    for path in export_folder(model, output, formats, precisions):
         print(path)
 
 
@@ -76,6 +81,41 @@ def quantize(
     for warning in found.warnings:
         print(f"note: {warning}")
     print(f"written: {found.file}")
+
+
+@app.command()
+def diagnose(
+    model: Annotated[
+        Path, typer.Argument(help="A run folder, or a quantize stage's in it: runs/N/quantize-*.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="An .npz of samples x, or a table; the run's if left out."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="So many samples at most.")] = 256,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The picture: .svg, .png or .pdf.")
+    ] = Path("diagnosis.svg"),
+    json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Compare an int8 network with its float form, layer by layer, and name what hurts."""
+    from edgekd.report import diagnosis
+    from edgekd.stages.diagnosis import diagnose_folder, figures_of
+
+    diagnosis.check_suffix(output)
+    found = diagnose_folder(model, data, samples)
+    rows = figures_of(found, seed=0)
+    diagnosis.write(rows, output)
+    if json_:
+        import json
+
+        print(json.dumps([row.model_dump(mode="json") for row in rows], indent=1))
+        return
+    from edgekd.report.terminal import text_table
+
+    console().print(text_table(diagnosis.table(rows)))
+    print(diagnosis.told(rows))
+    print(output)
 
 
 @app.command()

@@ -402,9 +402,13 @@ class Pipeline(Settings):
 
     @property
     def deployed_precision(self) -> str:
-        """Precision of the final file: int8 where the pipeline quantizes and exports it."""
+        """Precision of the final file: int8 where the pipeline quantizes and exports it, else
+        float32, and where that is not exported, the first that is."""
         wanted = self.export.precisions
-        return "int8" if self.quantize and "int8" in wanted else "float32"
+        if self.quantize and "int8" in wanted:
+            return "int8"
+        others = [precision for precision in wanted if precision != "int8"]
+        return others[0] if others and "float32" not in others else "float32"
 
     @property
     def deployed_format(self) -> Literal["tflite", "onnx"]:

@@ -242,9 +242,11 @@ class QuantizeSettings(Settings):
     have it `learned` as a step size (LSQ), and `mse`, the least squared error, for `ptq`."""
     weight_bits: Literal[7, 8] = 8
     """7 bits, at some accuracy, cannot saturate ONNX Runtime on x86-64 processors without VNNI."""
-    keep_float: tuple[str, ...] = ()
+    keep_float: tuple[str, ...] | Literal["auto"] = ()
     """Layers that stay float: names of modules, each with all that is in it, or of operators in the
-    exported graph; `*` stands for anything."""
+    exported graph; `*` stands for anything. `auto` looks for layers where that pays."""
+    allow: PositiveInt = 2
+    """Most layers that `keep_float: auto` keeps in float."""
     freeze_batch_norm: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the epochs of `qat` after which batch-norm statistics stand still, as Krishnamoorthi
     2018 (section 3.2.2) advises."""
@@ -261,6 +263,17 @@ class QuantizeSettings(Settings):
         }[self.mode]
         if self.ranges is not None and self.ranges not in possible:
             raise ValueError(f"ranges of {self.mode} are {', '.join(possible)}, not {self.ranges}")
+        return self
+
+    @property
+    def named_float(self) -> tuple[str, ...]:
+        """The layers that are named; none with `auto`."""
+        return () if self.keep_float == "auto" else self.keep_float
+
+    @model_validator(mode="after")
+    def _allow_is_of_auto(self) -> QuantizeSettings:
+        if self.allow != 2 and self.keep_float != "auto":
+            raise ValueError("`allow` belongs to `keep_float: auto`")
         return self
 
     @field_validator("method")
@@ -287,14 +300,26 @@ class MetadataSettings(Settings):
     """Such as an SPDX identifier, or a text."""
 
 
+IMPOSSIBLE = {
+    ("onnx", "int16x8"): "ONNX Runtime has no kernels for 16-bit integers on processors, and would "
+    "compute in float32 between roundings; write `formats: [tflite]`, or take int8 or float16"
+}
+"""Why a precision (second) cannot be had in a format (first), and what to take instead."""
+BY_ONNX2TF = ("float32", "int8")
+"""What `route: onnx2tf` can write."""
+
+
 class ExportSettings(Settings):
     """Files for deployment."""
 
     formats: tuple[Literal["onnx", "tflite", "ort"], ...] = ("onnx", "tflite")
     """Each is checked against torch on validation samples before the stage is done. `ort` is made
     of the `onnx` file: ONNX Runtime's own form, for reduced builds of it."""
-    precisions: tuple[Literal["float32", "int8"], ...] = ("float32", "int8")
-    """`int8` needs `quantize`, and is left out without it."""
+    precisions: tuple[
+        Literal["float32", "float16", "int8", "int8-dynamic", "int8-weights", "int16x8"], ...
+    ] = ("float32", "int8")
+    """`int8` needs `quantize`, and is left out without it. The others are made of the network with
+    float weights: `float16`, `int8-dynamic`, `int8-weights`, and `int16x8` for TFLite only."""
     route: Literal["litert", "onnx2tf", "auto"] = "litert"
     """What makes the TFLite files: litert-torch, or `onnx2tf` over ONNX and tensorflow, in an
     environment of its own (2.2 GB, made on first use). `auto` takes onnx2tf where litert-torch
@@ -315,6 +340,15 @@ class ExportSettings(Settings):
             raise ValueError("name at least one format and one precision")
         if "ort" in self.formats and "onnx" not in self.formats:
             raise ValueError("ort is made of the onnx file: name onnx, too")
+        for (form, precision), reason in IMPOSSIBLE.items():
+            if form in self.formats and precision in self.precisions:
+                raise ValueError(f"precisions: there is no {precision} file in {form}: {reason}")
+        others = [each for each in self.precisions if each not in BY_ONNX2TF]
+        if self.route == "onnx2tf" and others:
+            raise ValueError(
+                f"precisions: {others[0]} is made of litert-torch's file, and route: onnx2tf has "
+                "none: take route: litert or auto"
+            )
         return self
 
 

@@ -9,10 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from edgekd.spec import DeployedSpec, InputSpec, ModelSpec, NamedInputs, Quantization
+from edgekd.spec import DeployedSpec, InputSpec, ModelSpec, NamedInputs, Precision, Quantization
 
 Format = Literal["onnx", "tflite", "ort"]
-Precision = Literal["float32", "int8"]
 Layout = Literal["NCHW", "NHWC", "NF", "NCT"]
 Quantizations = Sequence[Quantization | None]
 """One an input, in the order of the spec; None where the file takes float32 or int32."""

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgekd.export import onnx_graph, onnx_pooling
+from edgekd.errors import StageError
+from edgekd.export import onnx_graph, onnx_int8, onnx_pooling
 from edgekd.export.deployed import Precision, deployed, example
 from edgekd.export.failure import conversion_error
+from edgekd.export.onnx_float16 import to_float16
 from edgekd.export.quiet import quiet
 from edgekd.inputs import batch_axes
 from edgekd.spec import METADATA_NAME, DeployedSpec, ModelSpec, Quantization
@@ -20,26 +22,38 @@ from edgekd.store import write_atomic
 def export_onnx(
     module: nn.Module, spec: ModelSpec, path: Path, *, precision: Precision
 ) -> DeployedSpec:
-    """Writes an ONNX file and returns what stands in its metadata.
+    """Writes an ONNX file and returns what stands in its metadata: `converted`, then `write`.
 
     An int8 file takes and gives int8 (codes of categories stay int32), and computes with uint8
     inside: the same numbers shifted by 128, which ONNX Runtime fuses into integer kernels on every
     processor.
 
     Args:
-        module: for float32, a network in evaluation mode; for int8, what
-            `edgekd.compress.quantize.convert(prepared, fold=True)` gives.
+        module: for float32 and float16, a network in evaluation mode; for int8, what
+            `edgekd.compress.quantize.convert(prepared, fold=True)` gives; for int8-weights and
+            int8-dynamic, `edgekd.compress.weights.round_weights(model, example)`, so that storing
+            the weights as int8 adds no error.
         spec: names of input and output, shape, labels.
         path: the file to write.
-        precision: float32 or int8.
+        precision: all but int16x8. Only an int8 file has integers at its ends.
 
     Raises:
-        StageError: ONNX cannot express the network; the operator is named.
+        StageError: ONNX cannot express the network; the operator is named. Or the precision.
+    """
+    return write(converted(module, spec), spec, path, precision=precision)
+
+
+def write(model: Any, spec: ModelSpec, path: Path, *, precision: Precision) -> DeployedSpec:
+    """Brings an ONNX model into a precision and writes it; see `export_onnx`.
+
+    Args:
+        model: what `converted` gave; not changed, so that it serves several precisions.
     """
     import onnx
 
-    model = _proto(module, spec)
-    onnx_graph.strip(model)
+    work = onnx.ModelProto()
+    work.CopyFrom(model)
+    model = _in_precision(work, precision)
     quantizations: list[Quantization | None] = [None] * len(spec.input.inputs)
     output_quantization = None
     if precision == "int8":
@@ -55,6 +69,34 @@ def export_onnx(
     onnx.checker.check_model(model)
     write_atomic(path, model.SerializeToString())
     return told
+
+
+def _in_precision(model: Any, precision: Precision) -> Any:
+    """The float model in one of the precisions that are made of it; others as they are."""
+    if precision == "float16":
+        return to_float16(model)
+    if precision == "int8-weights":
+        onnx_int8.store_int8(model.graph)
+    elif precision == "int8-dynamic":
+        onnx_int8.compute_int8(model.graph)
+        onnx_int8.one_sample(model.graph)
+    elif precision == "int16x8":
+        raise StageError(
+            "There is no int16x8 file in ONNX: ONNX Runtime has no kernels for 16-bit integers.",
+            fix="take int8 or float16, or write a TFLite file",
+        )
+    return model
+
+
+def converted(module: nn.Module, spec: ModelSpec) -> Any:
+    """The ONNX model of a network, without what is only of use to whoever debugs the exporter.
+
+    Raises:
+        StageError: ONNX cannot express the network; the operator is named.
+    """
+    model = _proto(module, spec)
+    onnx_graph.strip(model)
+    return model
 
 
 def _proto(module: nn.Module, spec: ModelSpec) -> Any:

@@ -6,12 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from torch import nn
 
-from edgekd.export import flatbuffer
+from edgekd.export import flatbuffer, tflite_weights
 from edgekd.export.deployed import Precision, deployed, example
 from edgekd.export.failure import conversion_error
 from edgekd.export.quiet import quiet
+from edgekd.inputs import arguments
 from edgekd.spec import DeployedSpec, ModelSpec
 from edgekd.store import write_atomic
 
@@ -23,23 +25,38 @@ NOTES = {
 
 
 def export_tflite(
-    module: nn.Module, spec: ModelSpec, path: Path, *, precision: Precision
+    module: nn.Module, spec: ModelSpec, path: Path, *, precision: Precision, samples: Any = None
 ) -> DeployedSpec:
-    """Writes a TFLite file and returns what stands in its metadata.
+    """Writes a TFLite file and returns what stands in its metadata: `converted`, then `write`.
 
     Args:
-        module: for float32, a network in evaluation mode; for int8, what
-            `edgekd.compress.quantize.convert(prepared, fold=False)` gives.
+        module: for float32 and float16, a network in evaluation mode; for int8, what
+            `edgekd.compress.quantize.convert(prepared, fold=False)` gives; for the others,
+            `edgekd.compress.weights.round_weights(model, example)`, so that storing the weights as
+            int8 adds no error.
         spec: names of input and output, shape, labels. An image's input is NHWC in the file.
         path: the file to write.
-        precision: float32 or int8; an int8 file takes and gives int8.
+        precision: an int8 file takes and gives int8; the others have float32 at their ends.
+        samples: for int16x8, normalised samples (N, *shape), or several inputs by name, that show
+            the ranges of activations; a hundred are enough.
 
     Raises:
         StageError: TFLite cannot express the network; the operator is named.
     """
-    return write_tflite(
-        flatbuffer.parse(_converted(module, spec, precision)), spec, path, precision
-    )
+    content = converted(module, spec, integers=precision == "int8")
+    return write(content, spec, path, precision=precision, samples=samples)
+
+
+def write(
+    content: bytes, spec: ModelSpec, path: Path, *, precision: Precision, samples: Any = None
+) -> DeployedSpec:
+    """Brings a converted network into a precision and writes it; see `export_tflite`.
+
+    Args:
+        content: what `converted` gave.
+    """
+    model = flatbuffer.parse(_in_precision(content, spec, precision, samples))
+    return write_tflite(model, spec, path, precision)
 
 
 def write_tflite(model: Any, spec: ModelSpec, path: Path, precision: Precision) -> DeployedSpec:
@@ -57,7 +74,39 @@ def write_tflite(model: Any, spec: ModelSpec, path: Path, precision: Precision) 
     return told
 
 
-def _converted(module: nn.Module, spec: ModelSpec, precision: Precision) -> bytes:
+def _in_precision(content: bytes, spec: ModelSpec, precision: Precision, samples: Any) -> bytes:
+    """The float file in one of the precisions that are made of it; others as they are."""
+    if precision == "float16":
+        return tflite_weights.to_float16(content)
+    if precision == "int8-weights":
+        return tflite_weights.store_int8(content)
+    if precision == "int8-dynamic":
+        return tflite_weights.compute_int8(content)
+    if precision == "int16x8":
+        return tflite_weights.compute_int16x8(content, _feeds(spec, samples))
+    return content
+
+
+def _feeds(spec: ModelSpec, samples: Any) -> list[tflite_weights.Feed]:
+    """Samples one by one, images channels last."""
+    if samples is None:
+        return []
+    parts = []
+    for part, array in zip(spec.input.inputs, arguments(samples), strict=True):
+        values = np.asarray(array)
+        parts.append(np.moveaxis(values, 1, -1) if len(part.shape) == 3 else values)
+    return [[np.ascontiguousarray(part[i : i + 1]) for part in parts] for i in range(len(parts[0]))]
+
+
+def converted(module: nn.Module, spec: ModelSpec, *, integers: bool = False) -> bytes:
+    """The TFLite file of a network as litert-torch writes it.
+
+    Args:
+        integers: `module` is a quantized graph (int8).
+
+    Raises:
+        StageError: TFLite cannot express the network; the operator is named.
+    """
     inputs = example(spec, 1, module)
     wanted: Any = None
     try:
@@ -72,7 +121,7 @@ def _converted(module: nn.Module, spec: ModelSpec, precision: Precision) -> byte
                     part.movedim(1, -1).contiguous() if number in images else part
                     for number, part in enumerate(inputs)
                 )
-            if precision == "int8":
+            if integers:
                 # Any quantizer that is not dynamic selects the converter's static QDQ mode.
                 static = SimpleNamespace(global_config=SimpleNamespace(is_dynamic=False))
                 wanted = QuantConfig(pt2e_quantizer=static)  # type: ignore[arg-type]

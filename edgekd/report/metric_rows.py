@@ -56,7 +56,7 @@ def metric_table(summary: Summary) -> MetricTable | None:
 
 
 def _models(summary: Summary) -> list[ModelFigures]:
-    """Teacher, student in float, student in int8: exported files, else PyTorch's."""
+    """Teacher, student in float, in int8, in other precisions: exported files, else PyTorch's."""
     wanted = deployed_format(summary)
     every = first_seed(summary)
     last = [model for model in every if base(model.stage) != TEACHER]
@@ -64,7 +64,8 @@ def _models(summary: Summary) -> list[ModelFigures]:
     chosen = [m for m in every if base(m.stage) == TEACHER and m.format == wanted]
     chosen = chosen or [m for m in every if base(m.stage) == TEACHER][:1]
     students = {model.precision: model for model in exported or last}
-    return chosen + [students[p] for p in ("float32", "int8") if p in students]
+    order = dict.fromkeys(("float32", "int8", *students))
+    return chosen + [students[p] for p in order if p in students]
 
 
 def _capital(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from edgekd.report import (
     advice,
     confusion,
+    diagnosis,
     figures,
     front,
     gains,
@@ -55,6 +56,7 @@ def render(summary: Summary, details: Details) -> str:
         count=units.count,
         size=units.size,
         us=units.microseconds,
+        decibels=diagnosis.decibels,
         percent=units.percent,
         interval=lambda it: units.interval(it.low, it.high),
         score=units.score,
@@ -112,6 +114,7 @@ def context(summary: Summary, details: Details) -> dict[str, Any]:
         "scatters": _scatters(details),
         "advice": [(row, advice.numbers(row)) for row in summary.advice],
         "tuning": tuned,
+        "diagnosis": diagnosis.diagnosis_section(summary),
         "tuning_sentence": tuning.sentence(tuned) if tuned else "",
         "retention": retention.retention_section(summary, details.labels),
         "gain_sentences": [gains.sentence(row) for row in gains.told(summary)],

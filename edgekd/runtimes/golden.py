@@ -24,6 +24,10 @@ from edgekd.store import write_atomic
 DESCRIPTION, TENSORS = "golden.json", "golden.safetensors"
 FLOAT_TOLERANCE = 1e-3
 """Of the largest output: what another processor may round otherwise in float32."""
+ROUNDED = ("float16", "int8-dynamic", "int16x8")
+"""Precisions whose activations are rounded inside the file."""
+ROUNDED_TOLERANCE = 1e-2
+"""Of the largest output, for those."""
 
 
 class GoldenTensor(BaseModel):
@@ -128,7 +132,7 @@ def write_golden(
                 runtime=f"{model.runtime} {model.version}",
                 inputs=tuple(given),
                 output=keep(name, f"{path.name}/output/{name}", answers),
-                tolerance=_tolerance(answers),
+                tolerance=_tolerance(answers, (model.metadata or {}).get("precision", "")),
             )
         )
     golden = Golden(
@@ -196,10 +200,11 @@ def _answers(model: agent.ModelFile, fed: list[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(found)
 
 
-def _tolerance(answers: NDArray[Any]) -> float:
+def _tolerance(answers: NDArray[Any], precision: str) -> float:
     if answers.dtype.kind in "iu":
         return 1.0
-    return FLOAT_TOLERANCE * max(1.0, float(np.abs(answers).max()))
+    share = ROUNDED_TOLERANCE if precision in ROUNDED else FLOAT_TOLERANCE
+    return share * max(1.0, float(np.abs(answers).max()))
 
 
 def _read(golden: Path) -> tuple[Golden, dict[str, NDArray[Any]]]:

@@ -12,6 +12,7 @@ from edgekd.progress import Progress
 from edgekd.results import (
     BenchFigures,
     GainFigures,
+    LayerFigures,
     ModelFigures,
     ParityFigures,
     QualityFigures,
@@ -57,6 +58,7 @@ class Made:
     retention: list[RetentionFigures] = field(default_factory=list)
     gain: list[GainFigures] = field(default_factory=list)
     tuning: list[TuningFigures] = field(default_factory=list)
+    layers: list[LayerFigures] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 

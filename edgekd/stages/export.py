@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgekd.config.base import Settings
 from edgekd.config.pipeline import RUNTIME_OF
-from edgekd.config.stages import ExportSettings
+from edgekd.config.stages import BY_ONNX2TF, ExportSettings
 from edgekd.errors import ConfigError, StageError
 from edgekd.export.routes import routes
 from edgekd.results import ModelFigures, ParityFigures
 from edgekd.stages.base import Job, Made
 from edgekd.stages.export_facts import describe, golden
+from edgekd.stages.export_files import RANGE_SAMPLES, Variant, Writer, variants
 from edgekd.stages.export_routes import Judge, Written, calibration_of, write_routed
 from edgekd.stages.networks import saved_network
 from edgekd.stages.quantize import FLOAT
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from edgekd.data.dataset import Dataset
     from edgekd.export.parity import Comparison
-    from edgekd.spec import DeployedSpec, ModelSpec, Task
+    from edgekd.spec import DeployedSpec, Precision, Task
 
 
 COMPARED_AS = {"onnx": "onnxruntime", "ort": "onnxruntime (.ort)", "tflite": "litert"}
@@ -47,17 +47,6 @@ class ExportStage(Settings):
     """Training samples that onnx2tf quantizes with; None where the quantization was trained."""
     export: ExportSettings
     """Formats and precisions."""
-
-
-@dataclass(frozen=True)
-class _Variant:
-    """One precision of the network: the graph that each converter wants, and what torch says."""
-
-    precision: Literal["float32", "int8"]
-    modules: dict[str, nn.Module]
-    reference: nn.Module
-    plain: nn.Module
-    """The network in float32, which onnx2tf converts for every precision."""
 
 
 def run(job: Job[ExportStage]) -> Made:
@@ -94,7 +83,9 @@ def _export(job: Job[ExportStage]) -> Made:
     parity: list[ParityFigures] = []
     warnings: list[str] = []
     int8: DeployedSpec | None = None
-    for variant in _variants(settings.export, settings.quantized, network.model, source):
+    writer = Writer(network.spec, lambda: calibration_of(data, RANGE_SAMPLES, job.seed))
+    precisions = settings.export.precisions
+    for variant in variants(precisions, settings.quantized, network.model, network.spec, source):
         reference = _torch_logits(variant.reference, x)
         outputs = {"torch": reference}
         step = partial(_step, reference, int8)
@@ -102,7 +93,7 @@ def _export(job: Job[ExportStage]) -> Made:
         for form in sorted(settings.export.formats, key="ort".__eq__):  # after its .onnx
             job.progress.message(f"{settings.role} to {form}, {variant.precision}")
             path = job.out / f"{settings.role}-{variant.precision}.{form}"
-            made = _make(job, form, variant, path, judge, data)
+            made = _make(job, form, variant, path, judge, data, writer)
             warnings += made.warnings
             warnings += describe(path, made.told, settings.export.metadata, job.progress)
             if made.anew is not None:
@@ -144,57 +135,29 @@ def _step(
     return quantization_step(reference, own if quantized else int8)
 
 
-def _variants(
-    settings: ExportSettings, quantized: bool, network: nn.Module, source: Path
-) -> list[_Variant]:
-    """The precisions to export, int8 first: its output step judges the float files as well."""
-    from edgekd.compress import quantize
-
-    wanted = settings.precisions
-    variants = []
-    if quantized and "int8" in wanted:
-        prepared = quantize.load(network, source)
-        folded = quantize.convert(prepared, fold=True)
-        modules: dict[str, nn.Module] = {
-            "onnx": folded,
-            "tflite": quantize.convert(prepared, fold=False),
-        }
-        variants.append(_Variant("int8", modules, folded, network.eval()))
-    if "float32" in wanted or not variants:
-        network = network.eval()
-        variants.append(_Variant("float32", {"onnx": network, "tflite": network}, network, network))
-    return variants
-
-
 def _make(
-    job: Job[ExportStage], form: str, variant: _Variant, path: Path, judge: Judge, data: Dataset
+    job: Job[ExportStage],
+    form: str,
+    variant: Variant,
+    path: Path,
+    judge: Judge,
+    data: Dataset,
+    writer: Writer,
 ) -> Written:
-    """Writes one file; an .ort file is made of the .onnx file beside it."""
-    if form == "ort":
-        from edgekd.export.ort_file import export_ort
-
-        return Written(export_ort(path.with_suffix(".onnx"), path))
-    if form == "onnx":
-        return Written(_write(form, variant, judge.spec, path))
+    """Writes one file; the routes differ for TFLite files of the first two precisions only."""
+    if form != "tflite" or variant.precision not in BY_ONNX2TF:
+        return Written(writer.write(form, variant, path))
     settings = job.settings
     trained = variant.precision == "int8" and settings.calibration is None
     return write_routed(
         path,
         judge,
         routes(settings.export, trained_int8=trained),
-        module=variant.modules["tflite"],
+        write=lambda: writer.write(form, variant, path),
         plain=variant.plain,
         calibration=lambda: calibration_of(data, settings.calibration or 0, job.seed),
         progress=job.progress,
     )
-
-
-def _write(form: str, variant: _Variant, spec: ModelSpec, path: Path) -> DeployedSpec:
-    from edgekd.export.onnx_file import export_onnx
-    from edgekd.export.tflite_file import export_tflite
-
-    write = export_onnx if form == "onnx" else export_tflite
-    return write(variant.modules[form], spec, path, precision=variant.precision)
 
 
 def _torch_logits(model: nn.Module, x: Any) -> NDArray[np.float32]:
@@ -240,20 +203,24 @@ def _figures(
     )
 
 
-def export_folder(source: Path, out: Path, formats: tuple[str, ...]) -> list[Path]:
+def export_folder(
+    source: Path, out: Path, formats: tuple[str, ...], precisions: tuple[str, ...] = ()
+) -> list[Path]:
     """Exports a saved network (float, or the artefact of a quantize stage) without a pipeline.
 
     Args:
         source: a folder that holds a saved model, such as runs/NAME/quantize-KEY.
         out: where the files go; made if need be.
         formats: of "onnx", "tflite" and "ort", which is made of the onnx file.
+        precisions: float32 and, of a quantize stage's artefact, int8, if left out.
 
     Returns:
         The files. They are not compared with torch here, because no samples are at hand; the
         pipeline's export stage does that.
 
     Raises:
-        ConfigError: the folder holds no saved model, or a format is unknown.
+        ConfigError: the folder holds no saved model, a format or a precision is unknown, or there
+            is no such file: int8 of a float network, int16x8 without samples.
         StageError: an operator cannot be exported.
     """
     unknown = sorted(set(formats) - set(RUNTIME_OF))
@@ -269,17 +236,38 @@ def export_folder(source: Path, out: Path, formats: tuple[str, ...]) -> list[Pat
             where=str(source),
             fix="give the artefact of a stage, such as runs/NAME/distill-KEY",
         )
+    wanted = _known(precisions, quantized, source) if precisions else ExportSettings().precisions
     network = saved_network(folder, Path.cwd())
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    for variant in _variants(ExportSettings(), quantized, network.model, source):
+    writer = Writer(network.spec)
+    for variant in variants(wanted, quantized, network.model, network.spec, source):
         for form in sorted(formats, key="ort".__eq__):
             path = out / f"model-{variant.precision}.{form}"
-            if form == "ort":
-                from edgekd.export.ort_file import export_ort
-
-                export_ort(path.with_suffix(".onnx"), path)
-            else:
-                _write(form, variant, network.spec, path)
+            writer.write(form, variant, path)
             written.append(path)
     return written
+
+
+def _known(precisions: tuple[str, ...], quantized: bool, source: Path) -> list[Precision]:
+    """The precisions that can be made without samples, or a ConfigError."""
+    from typing import get_args
+
+    from edgekd.spec import Precision
+
+    known: dict[str, Precision] = {each: each for each in get_args(Precision)}
+    for each in precisions:
+        if each not in known:
+            raise ConfigError(f"{each} is no precision.", fix=f"take one of {', '.join(known)}")
+    if "int16x8" in precisions:
+        raise ConfigError(
+            "int16x8 needs training samples for its ranges, and there are none here.",
+            fix="name it in export.precisions of a pipeline file",
+        )
+    if "int8" in precisions and not quantized:
+        raise ConfigError(
+            "int8 needs a network that was quantized.",
+            where=str(source),
+            fix="give the artefact of the stage quantize, or take int8-dynamic or int8-weights",
+        )
+    return [known[each] for each in precisions]

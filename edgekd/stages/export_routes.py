@@ -97,7 +97,7 @@ def write_routed(
     judge: Judge,
     wanted: tuple[Route, ...],
     *,
-    module: nn.Module,
+    write: Callable[[], DeployedSpec],
     plain: nn.Module,
     calibration: Callable[[], Any],
     progress: Any,
@@ -105,7 +105,7 @@ def write_routed(
     """Writes a TFLite file by the first route whose file passes; see `first_that_works`.
 
     Args:
-        module: what litert-torch converts.
+        write: writes the file by litert-torch.
         plain: the network in float32, which onnx2tf converts.
         calibration: gives normalised training samples, for onnx2tf's int8.
 
@@ -117,9 +117,7 @@ def write_routed(
     def attempt(route: Route) -> tuple[DeployedSpec, Comparison | None]:
         what = f"torch/{LIBRARY[route]}"
         if route == "litert":
-            from edgekd.export.tflite_file import export_tflite
-
-            told = export_tflite(module, judge.spec, path, precision=judge.precision)
+            told = write()
             if several:  # the stage compares all files in any case
                 judge.gate(path, told, what)
             return told, None

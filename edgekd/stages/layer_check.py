@@ -32,7 +32,7 @@ def check_layers(pipeline: Pipeline, data_folder: Path, base: Path) -> None:
         StageError: their cache (`softlabels.features`) has no room on the disk.
     """
     asked = {field: m for field, m in pipeline.methods.items() if needs_features(m)}
-    kept = pipeline.quantize.keep_float if pipeline.quantize is not None else ()
+    kept = pipeline.quantize.named_float if pipeline.quantize is not None else ()
     ignored = pipeline.prune.ignored_layers if pipeline.prune is not None else ()
     if not asked and not kept and not ignored:
         return

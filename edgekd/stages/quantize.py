@@ -11,6 +11,8 @@ from edgekd.config.data import Augment
 from edgekd.config.methods import Method, needs_features, without_features
 from edgekd.config.stages import QuantizeSettings
 from edgekd.stages.base import CHECKPOINT, Job, Made
+from edgekd.stages.diagnosis import affordable, figures_of, of_samples
+from edgekd.stages.keep_float import worst_that_pay
 from edgekd.stages.learning import train_network
 from edgekd.stages.networks import judge, note, save_and_judge, saved_network
 
@@ -69,12 +71,22 @@ def run(job: Job[QuantizeStage]) -> Made:
     observed = inputs.apply(lambda part: part.cpu(), inputs.take(samples, chosen))
     calibration = list(inputs.split(observed, 64))
     qat = settings.quantize.mode == "qat"
+    keep = settings.quantize.named_float
+    if settings.quantize.keep_float == "auto":
+        keep = worst_that_pay(
+            network,
+            calibration,
+            data,
+            settings=settings.quantize,
+            macs=work,
+            progress=job.progress,
+        )
     prepared = (prepare_qat if qat else prepare_ptq)(
         network,
         inputs.take(observed, slice(4)),
         ranges=settings.quantize.ranges,
         weight_bits=settings.quantize.weight_bits,
-        keep_float=settings.quantize.keep_float,
+        keep_float=keep,
     )
     warnings = [*prepared.left_float, *calibrate(prepared, calibration)]
     for text in warnings:
@@ -109,7 +121,10 @@ def run(job: Job[QuantizeStage]) -> Made:
         macs=work,
     )
     shutil.rmtree(job.out / CHECKPOINT, ignore_errors=True)
-    return Made(note=f"{note(figures)}, int8", models=[as_float, figures], warnings=warnings)
+    told = f"{note(figures)}, int8" + (f" but for {', '.join(keep)}" if keep else "")
+    few = inputs.take(data.validation.x, slice(affordable(prepared, work)))
+    layers = figures_of(of_samples(prepared, data.spec.normalise(few)), job.seed, keep)
+    return Made(note=told, models=[as_float, figures], layers=layers, warnings=warnings)
 
 
 def _stand_still(settings: QuantizeSettings) -> Callable[[int, nn.Module], None]:
