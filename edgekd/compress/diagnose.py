@@ -162,7 +162,8 @@ def layers_of(prepared: Prepared) -> list[Layer]:
             outputs, weights = (*before.outputs, node), (*before.weights, *layer.weights)
             layer = Layer(layer.name, before.operator, outputs, weights)
         found[layer.name] = layer
-    return list(found.values())
+    place = {node: number for number, node in enumerate(prepared.graph_module.graph.nodes)}
+    return sorted(found.values(), key=lambda layer: place[layer.outputs[-1]])
 
 
 def _layer(prepared: Prepared, quantizer: Node, taken: Container[str]) -> Layer | None:
