@@ -220,7 +220,7 @@ class _Branch:
 
             outside["machine"] = describe_machine().model_dump(mode="json")
         file = {"format": p.deployed_format, "precision": p.deployed_precision}
-        return file | {"keep_float": p.quantize.keep_float if p.quantize else ()}, outside
+        return file | {"keep_float": p.quantize.named_float if p.quantize else ()}, outside
 
     def compare(self, teacher: Node) -> None:
         """Every form of the student against the teacher, and against the control arm."""

@@ -339,6 +339,16 @@ class Pipeline(Settings):
         return self
 
     @model_validator(mode="after")
+    def _pruned_file_can_be_made(self) -> Pipeline:
+        measured = self.prune is not None and self.prune.measured
+        if measured and self.deployed_precision == "int16x8":
+            raise ValueError(
+                "prune.target: an int16x8 file needs the trained network's ranges before it can be "
+                "measured: take target: macs or parameters"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _search_can_be_measured(self) -> Pipeline:
         if self.student.search is None:
             return self

@@ -130,6 +130,8 @@ def _validation(folder: Path) -> Any:
 
 def _given(data: Path, spec: ModelSpec) -> Any:
     """Samples of a file, normalised; its targets, where it has any, are not looked at."""
+    import zipfile
+
     import numpy as np
 
     from edgekd.bench.table_data import read_table_test
@@ -155,6 +157,6 @@ def _given(data: Path, spec: ModelSpec) -> Any:
                     "There is no array x.", where=f"{data}: it has {', '.join(arrays.files)}"
                 )
             x = arrays[name]
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError("This .npz file cannot be read.", where=f"{data}: {error}") from error
     return spec.input.normalise(arrange(x, spec.input, f"{data}, {name}"))

@@ -239,6 +239,14 @@ def test_the_file_that_a_budget_judges(quantize, precisions, final):
     assert pipeline.deployed_precision == final
 
 
+def test_a_file_that_needs_ranges_is_no_target_of_pruning():
+    raw = {"name": "n", "data": {"source": "digits"}}
+    export = {"formats": ["tflite"], "precisions": ["int16x8"]}
+    prune = {"target": "bytes"}
+    with pytest.raises(ValidationError, match="take target: macs or parameters"):
+        Pipeline.model_validate({**raw, "export": export, "prune": prune})
+
+
 @pytest.mark.parametrize("precision", ["float16", "int8-dynamic", "int8-weights", "int16x8"])
 def test_outputs_that_lie_far_fail(precision):
     left = np.zeros((100, 2))
