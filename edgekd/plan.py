@@ -376,7 +376,8 @@ class _Branch:
             return {}
         if self.pipeline.teacher.onnx is not None:
             return {"teacher": teacher}  # already a file
-        both = self.pipeline.export.model_copy(update={"precisions": ("float32",)})
+        only = {"precisions": ("float32",), "metadata": None, "golden": 0}
+        both = self.pipeline.export.model_copy(update=only)
         settings = ExportStage(role="teacher", quantized=False, export=both)
         added = self.add("export-teacher", settings, {"teacher": teacher}, **self.routed())
         return {"teacher": added}

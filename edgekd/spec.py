@@ -199,6 +199,9 @@ class DeployedSpec(BaseModel):
     input_quantizations: dict[str, Quantization | None] | None = None
     """Of several inputs, in place of `input_quantization`: by name, None for codes and floats."""
     output_quantization: Quantization | None = None
+    preprocess: Literal["app", "baked"] = "app"
+    """`baked`: the file takes raw numbers (images whose `peak` is known as pixels, uint8, NHWC) and
+    gives probabilities, or a regression's targets in raw units."""
 
 
 METADATA_NAME = "edgekd"

@@ -73,6 +73,7 @@ WAITED = 0.02
 SLOWER_CLOCK = 0.95
 OUTLIER_RANGES = 3.0
 """Tukey 1977, "far out": beyond the quartiles by three times the range between them."""
+LEAST_PROBABILITY = 1e-9
 
 Samples = Any
 """An array (N, *shape), or of a model with several inputs a dictionary of such arrays by name."""
@@ -263,10 +264,15 @@ class ModelFile:
         if isinstance(x, dict):
             raise AgentError("This model has one input, and samples of several came.", self.where)
         x, wanted = np.asarray(x), tuple(given["shape"])
+        baked = self.metadata["preprocess"] == "baked"
+        if baked and given.get("sound"):  # the file makes the features itself
+            wanted = (int(given["sound"]["samples"]),)
         if x.shape[1:] != wanted:
             raise AgentError(
                 f"Samples have the shape {x.shape[1:]}, the model takes {wanted}.", self.where
             )
+        if baked and len(wanted) == len(given["shape"]):
+            x = raw_numbers(x, given, dtype)
         if self.metadata["layout"] == "NHWC" and len(wanted) == 3:
             x = np.moveaxis(x, 1, -1)
         if np.dtype(dtype) == np.int8:
@@ -329,6 +335,8 @@ class ModelFile:
             return dequantize(raw, scales, self.where)
         if raw.dtype == np.int8 and self.metadata is not None:
             return dequantize(raw, self.metadata["output_quantization"], self.where)
+        if self.metadata is not None and self.metadata["preprocess"] == "baked":
+            return logits(raw, self.metadata["model"])
         return raw.astype(np.float32)
 
 
@@ -375,6 +383,34 @@ def dequantize(q: np.ndarray, quantization: dict[str, Any] | None, where: str = 
         raise AgentError("The file does not tell its output's scale.", where, "export it again")
     steps = q.astype(np.float32) - np.float32(quantization["zero_point"])
     return steps * np.float32(quantization["scale"])
+
+
+def raw_numbers(x: np.ndarray, told: dict[str, Any], dtype: Any) -> np.ndarray:
+    """Normalised samples as the raw numbers that a file with baked preprocessing takes: pixels
+    0 to 255 where it takes uint8.
+    """
+    if told["kind"] == "codes":
+        return x
+    channels = (1, -1) + (1,) * (x.ndim - 2)
+    mean, std = (np.array(told[name], np.float32).reshape(channels) for name in ("mean", "std"))
+    raw = x.astype(np.float32) * std + mean
+    if np.dtype(dtype) != np.uint8:
+        return raw
+    return np.clip(np.rint(raw * np.float32(255 / told["peak"])), 0, 255)
+
+
+def logits(answers: np.ndarray, model: dict[str, Any]) -> np.ndarray:
+    """What a file with baked preprocessing answers, as the outputs of the network inside: logits of
+    probabilities (of classes less a number that is the same for all), standardised targets.
+    """
+    wide = answers.astype(np.float64)
+    if model["task"] == "regression":
+        mean, std = (np.array(model[f"target_{name}"]) for name in ("mean", "std"))
+        return ((wide - mean) / std).astype(np.float32)
+    known = np.clip(wide, LEAST_PROBABILITY, 1)
+    if model["task"] != "multilabel":
+        return np.log(known).astype(np.float32)
+    return (np.log(known) - np.log(np.clip(1 - wide, LEAST_PROBABILITY, 1))).astype(np.float32)
 
 
 ONNX_TYPES = {
@@ -568,6 +604,7 @@ def check_metadata(found: dict[str, Any], where: str) -> dict[str, Any]:
         )
     return {
         **found,
+        "preprocess": found.get("preprocess", "app"),
         "input_quantization": ends[0],
         "output_quantization": ends[1],
         "input_quantizations": several if isinstance(several, dict) else None,

@@ -324,6 +324,9 @@ class ExportSettings(Settings):
     """What makes the TFLite files: litert-torch, or `onnx2tf` over ONNX and tensorflow, in an
     environment of its own (2.2 GB, made on first use). `auto` takes onnx2tf where litert-torch
     fails, and says so."""
+    preprocess: Literal["app", "baked"] = "app"
+    """Who brings raw samples into the network's form: the app, or with `baked` the file itself. It
+    then takes pixels (uint8, NHWC) or raw numbers, and gives probabilities."""
     metadata: MetadataSettings | None = None
     """Written into every file; into TFLite files as Android's tooling reads it, with the labels and
     the input's normalisation, by tflite-support in an environment of its own (0.4 GB, made on first
@@ -349,6 +352,8 @@ class ExportSettings(Settings):
                 f"precisions: {others[0]} is made of litert-torch's file, and route: onnx2tf has "
                 "none: take route: litert or auto"
             )
+        if self.preprocess == "baked" and (self.route != "litert" or others):
+            raise ValueError("preprocess: baked is for route: litert, in float32 and int8")
         return self
 
 

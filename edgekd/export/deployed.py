@@ -38,12 +38,20 @@ def layout(spec: ModelSpec, format: Format) -> Layout:
     return "NCT" if 2 in ranks else "NF"
 
 
+def _baked_layout(spec: ModelSpec, format: Format) -> Layout:
+    """Pixels are NHWC in every format."""
+    pixels = any(part.kind == "image" and part.peak for part in spec.input.inputs)
+    return "NHWC" if pixels else layout(spec, format)
+
+
 def deployed(
     spec: ModelSpec,
     format: Format,
     precision: Precision,
     input_quantizations: Quantizations,
     output_quantization: Quantization | None,
+    *,
+    baked: bool = False,
 ) -> DeployedSpec:
     """The spec of one exported file."""
     by_name = None
@@ -54,7 +62,8 @@ def deployed(
         model=spec,
         format=format,
         precision=precision,
-        layout=layout(spec, format),
+        layout=_baked_layout(spec, format) if baked else layout(spec, format),
+        preprocess="baked" if baked else "app",
         input_quantization=None if by_name is not None else input_quantizations[0],
         input_quantizations=by_name,
         output_quantization=output_quantization,

@@ -67,6 +67,7 @@ def export_tflite_by_onnx2tf(
         folder = Path(name)
         given = _plain_names(spec)
         export_onnx(module, given, folder / "model.onnx", precision="float32")
+        _with_shapes(folder / "model.onnx")
         job = {
             "onnx": str(folder / "model.onnx"),
             "out": str(folder / "out"),
@@ -102,6 +103,18 @@ def _plain_names(spec: ModelSpec) -> ModelSpec:
     )
     given = NamedInputs(inputs=parts) if isinstance(spec.input, NamedInputs) else parts[0]
     return spec.model_copy(update={"input": given, "output": OUTPUT})
+
+
+def _with_shapes(path: Path) -> None:
+    """Sets the batch to 1 and writes every tensor's shape down: where onnx2tf has to find a shape
+    out itself, it takes a picture's axes for others if their sizes fit.
+    """
+    import onnx
+
+    model: Any = onnx.load(str(path))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(onnx.shape_inference.infer_shapes(model), str(path))
 
 
 def _saved(calibration: Any, spec: ModelSpec, folder: Path) -> dict[str, str]:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd.errors import StageError
 from edgekd.export import onnx_graph, onnx_int8, onnx_pooling
+from edgekd.export.baked import Baked, baked_spec, raw_example
 from edgekd.export.deployed import Precision, deployed, example
 from edgekd.export.failure import conversion_error
 from edgekd.export.onnx_float16 import to_float16
@@ -20,7 +21,7 @@ from edgekd.store import write_atomic
 
 
 def export_onnx(
-    module: nn.Module, spec: ModelSpec, path: Path, *, precision: Precision
+    module: nn.Module, spec: ModelSpec, path: Path, *, precision: Precision, baked: bool = False
 ) -> DeployedSpec:
     """Writes an ONNX file and returns what stands in its metadata: `converted`, then `write`.
 
@@ -36,14 +37,19 @@ def export_onnx(
         spec: names of input and output, shape, labels.
         path: the file to write.
         precision: all but int16x8. Only an int8 file has integers at its ends.
+        baked: raw numbers in, probabilities out; see `edgekd.export.baked`. An int8 file then has
+            these at its ends, and int8 in between. For float32 and int8.
 
     Raises:
         StageError: ONNX cannot express the network; the operator is named. Or the precision.
     """
-    return write(converted(module, spec), spec, path, precision=precision)
+    model = converted(module, spec, baked=baked)
+    return write(model, spec, path, precision=precision, baked=baked)
 
 
-def write(model: Any, spec: ModelSpec, path: Path, *, precision: Precision) -> DeployedSpec:
+def write(
+    model: Any, spec: ModelSpec, path: Path, *, precision: Precision, baked: bool = False
+) -> DeployedSpec:
     """Brings an ONNX model into a precision and writes it; see `export_onnx`.
 
     Args:
@@ -51,6 +57,7 @@ def write(model: Any, spec: ModelSpec, path: Path, *, precision: Precision) -> D
     """
     import onnx
 
+    spec = baked_spec(spec) if baked else spec
     work = onnx.ModelProto()
     work.CopyFrom(model)
     model = _in_precision(work, precision)
@@ -61,8 +68,11 @@ def write(model: Any, spec: ModelSpec, path: Path, *, precision: Precision) -> D
         onnx_graph.own_zero_points(model.graph)
         onnx_graph.quantize_biases(model.graph)
         onnx_graph.drop_clamps(model.graph)
-        quantizations, output_quantization = onnx_graph.integer_ends(model.graph)
-    told = deployed(spec, "onnx", precision, quantizations, output_quantization)
+        if baked:
+            onnx_graph.unsigned_activations(model.graph)
+        else:
+            quantizations, output_quantization = onnx_graph.integer_ends(model.graph)
+    told = deployed(spec, "onnx", precision, quantizations, output_quantization, baked=baked)
     model.producer_name, model.producer_version = METADATA_NAME, ""
     model.doc_string = spec.description
     onnx.helper.set_model_props(model, {METADATA_NAME: told.model_dump_json()})
@@ -88,20 +98,22 @@ def _in_precision(model: Any, precision: Precision) -> Any:
     return model
 
 
-def converted(module: nn.Module, spec: ModelSpec) -> Any:
+def converted(module: nn.Module, spec: ModelSpec, *, baked: bool = False) -> Any:
     """The ONNX model of a network, without what is only of use to whoever debugs the exporter.
 
     Raises:
         StageError: ONNX cannot express the network; the operator is named.
     """
-    model = _proto(module, spec)
+    if baked:
+        model = _proto(Baked(module, spec), baked_spec(spec), raw_example(spec, 2))
+    else:
+        model = _proto(module, spec, example(spec, 2, module))
     onnx_graph.strip(model)
     return model
 
 
-def _proto(module: nn.Module, spec: ModelSpec) -> Any:
+def _proto(module: nn.Module, spec: ModelSpec, inputs: tuple[Tensor, ...]) -> Any:
     batch = torch.export.Dim("batch", min=1)
-    inputs = example(spec, 2, module)
     named = dict(enumerate(inputs))
     try:
         with quiet():

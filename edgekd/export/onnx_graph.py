@@ -144,6 +144,11 @@ def integer_ends(graph: Any) -> tuple[list[Quantization | None], Quantization]:
     return inputs, output
 
 
+def unsigned_activations(graph: Any) -> None:
+    """Makes activations uint8 and leaves the ends as they are; see `integer_ends`."""
+    _activations_to_uint8(graph, _initializers(graph))
+
+
 def _parameters(graph: Any, end: str, quantization: Quantization) -> list[str]:
     names = [f"{end}_scale", f"{end}_zero_point"]
     _add(graph, names[0], np.array(quantization.scale, np.float32))

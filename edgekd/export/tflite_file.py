@@ -10,6 +10,7 @@ import numpy as np
 from torch import nn
 
 from edgekd.export import flatbuffer, tflite_weights
+from edgekd.export.baked import Baked, baked_spec, raw_example
 from edgekd.export.deployed import Precision, deployed, example
 from edgekd.export.failure import conversion_error
 from edgekd.export.quiet import quiet
@@ -25,7 +26,13 @@ NOTES = {
 
 
 def export_tflite(
-    module: nn.Module, spec: ModelSpec, path: Path, *, precision: Precision, samples: Any = None
+    module: nn.Module,
+    spec: ModelSpec,
+    path: Path,
+    *,
+    precision: Precision,
+    samples: Any = None,
+    baked: bool = False,
 ) -> DeployedSpec:
     """Writes a TFLite file and returns what stands in its metadata: `converted`, then `write`.
 
@@ -39,16 +46,24 @@ def export_tflite(
         precision: an int8 file takes and gives int8; the others have float32 at their ends.
         samples: for int16x8, normalised samples (N, *shape), or several inputs by name, that show
             the ranges of activations; a hundred are enough.
+        baked: raw numbers in, probabilities out; see `edgekd.export.baked`. An int8 file then has
+            these at its ends, and int8 in between. For float32 and int8.
 
     Raises:
         StageError: TFLite cannot express the network; the operator is named.
     """
-    content = converted(module, spec, integers=precision == "int8")
-    return write(content, spec, path, precision=precision, samples=samples)
+    content = converted(module, spec, integers=precision == "int8", baked=baked)
+    return write(content, spec, path, precision=precision, samples=samples, baked=baked)
 
 
 def write(
-    content: bytes, spec: ModelSpec, path: Path, *, precision: Precision, samples: Any = None
+    content: bytes,
+    spec: ModelSpec,
+    path: Path,
+    *,
+    precision: Precision,
+    samples: Any = None,
+    baked: bool = False,
 ) -> DeployedSpec:
     """Brings a converted network into a precision and writes it; see `export_tflite`.
 
@@ -56,19 +71,21 @@ def write(
         content: what `converted` gave.
     """
     model = flatbuffer.parse(_in_precision(content, spec, precision, samples))
-    return write_tflite(model, spec, path, precision)
+    return write_tflite(model, baked_spec(spec) if baked else spec, path, precision, baked)
 
 
-def write_tflite(model: Any, spec: ModelSpec, path: Path, precision: Precision) -> DeployedSpec:
+def write_tflite(
+    model: Any, spec: ModelSpec, path: Path, precision: Precision, baked: bool = False
+) -> DeployedSpec:
     """Writes a converted model with the spec's names and the spec inside.
 
     Args:
         model: as `flatbuffer.parse` gives it, inputs in the spec's order.
     """
     *inputs, output = flatbuffer.end_quantizations(model)
-    told = deployed(spec, "tflite", precision, inputs, output)
+    told = deployed(spec, "tflite", precision, inputs, output, baked=baked)
     flatbuffer.tidy(model, [part.name for part in spec.input.inputs], spec.output)
-    note = NOTES[told.layout]
+    note = "Input: raw numbers." if baked else NOTES[told.layout]
     flatbuffer.describe(model, f"{spec.description} {note}".strip(), told.model_dump_json())
     write_atomic(path, flatbuffer.pack(model))
     return told
@@ -98,16 +115,20 @@ def _feeds(spec: ModelSpec, samples: Any) -> list[tflite_weights.Feed]:
     return [[np.ascontiguousarray(part[i : i + 1]) for part in parts] for i in range(len(parts[0]))]
 
 
-def converted(module: nn.Module, spec: ModelSpec, *, integers: bool = False) -> bytes:
+def converted(
+    module: nn.Module, spec: ModelSpec, *, integers: bool = False, baked: bool = False
+) -> bytes:
     """The TFLite file of a network as litert-torch writes it.
 
     Args:
         integers: `module` is a quantized graph (int8).
+        baked: with preprocessing around it.
 
     Raises:
         StageError: TFLite cannot express the network; the operator is named.
     """
-    inputs = example(spec, 1, module)
+    inputs = raw_example(spec, 1) if baked else example(spec, 1, module)
+    module = Baked(module, spec) if baked else module
     wanted: Any = None
     try:
         with quiet():
@@ -115,7 +136,7 @@ def converted(module: nn.Module, spec: ModelSpec, *, integers: bool = False) -> 
             from litert_torch.quantize.quant_config import QuantConfig
 
             images = [i for i, part in enumerate(spec.input.inputs) if len(part.shape) == 3]
-            if images:
+            if images and not baked:
                 module = litert_torch.to_channel_last_io(module, args=images)
                 inputs = tuple(
                     part.movedim(1, -1).contiguous() if number in images else part

@@ -18,6 +18,7 @@ from typing import Any
 from edgekd.environments import environment, run
 from edgekd.errors import StageError
 from edgekd.export import flatbuffer
+from edgekd.export.baked import is_pixels
 from edgekd.export.facts import Facts
 from edgekd.progress import SILENT, Progress
 from edgekd.spec import DeployedSpec, InputSpec
@@ -83,6 +84,8 @@ def _job(told: DeployedSpec, facts: Facts) -> dict[str, Any]:
 
 
 def _output(told: DeployedSpec) -> str:
+    if told.preprocess == "baked":
+        return "Probabilities." if told.model.task != "regression" else ", ".join(told.model.labels)
     if told.model.task == "regression":
         return "Standardised answers: " + ", ".join(told.model.labels)
     return "Logits, before any softmax or sigmoid."
@@ -97,13 +100,23 @@ def _input(part: InputSpec, told: DeployedSpec) -> dict[str, Any]:
     if part.kind == "codes":
         return found | numbers | {"description": "Codes of categories."}
     scale = PIXELS / part.peak if part.kind == "image" and part.peak else 1.0
+    if told.preprocess == "baked":  # the graph normalises: pixels and numbers go in as they are
+        if is_pixels(part):
+            ends = {"mean": [0.0], "std": [1.0], "low": [0.0], "high": [PIXELS]}
+            return found | ends | {"image": _image(part)}
+        return found | numbers | {"description": "Raw numbers."}
     numbers["mean"] = [scale * value for value in part.mean]
     numbers["std"] = [scale * value for value in part.std]
-    if part.kind == "image" and part.shape[0] in (1, 3):
-        channels, height, width = part.shape
-        found["image"] = ["GRAYSCALE" if channels == 1 else "RGB", height, width]
-        if part.peak:
-            pairs = list(zip(numbers["mean"], numbers["std"], strict=True))
-            numbers["low"] = [-mean / std for mean, std in pairs]
-            numbers["high"] = [(PIXELS - mean) / std for mean, std in pairs]
+    if part.kind == "image":
+        found["image"] = _image(part)
+    if is_pixels(part):
+        pairs = list(zip(numbers["mean"], numbers["std"], strict=True))
+        numbers["low"] = [-mean / std for mean, std in pairs]
+        numbers["high"] = [(PIXELS - mean) / std for mean, std in pairs]
     return found | numbers
+
+
+def _image(part: InputSpec) -> list[Any] | None:
+    channels, height, width = part.shape
+    colours = {1: "GRAYSCALE", 3: "RGB"}.get(channels)
+    return None if colours is None else [colours, height, width]

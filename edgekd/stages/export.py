@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +17,7 @@ from edgekd.results import ModelFigures, ParityFigures
 from edgekd.stages.base import Job, Made
 from edgekd.stages.export_facts import describe, golden
 from edgekd.stages.export_files import RANGE_SAMPLES, Variant, Writer, variants
+from edgekd.stages.export_recordings import takes_recordings, write_for_recordings
 from edgekd.stages.export_routes import Judge, Written, calibration_of, write_routed
 from edgekd.stages.networks import saved_network
 from edgekd.stages.quantize import FLOAT
@@ -66,63 +69,114 @@ def run(job: Job[ExportStage]) -> Made:
         )
 
 
+@dataclass
+class _Found:
+    """What the stage found out, precision by precision."""
+
+    models: list[ModelFigures] = field(default_factory=list)
+    parity: list[ParityFigures] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    int8: DeployedSpec | None = None
+    """The int8 file, in whose output's steps the others are judged."""
+
+
 def _export(job: Job[ExportStage]) -> Made:
-    from edgekd import inputs
     from edgekd.data.dataset import load
-    from edgekd.models.count import macs, parameters
 
     settings = job.settings
     data = load(job.inputs["data"])
     source = job.inputs[settings.role]
     network = saved_network(source / FLOAT if settings.quantized else source, job.base)
-    size, work = parameters(network.model), macs(network.model, data.spec)
-    few = inputs.take(data.validation.x, slice(settings.export.parity_samples))
-    x = data.spec.normalise(few)
-    y = data.validation.y[: settings.export.parity_samples]
-    models: list[ModelFigures] = []
-    parity: list[ParityFigures] = []
-    warnings: list[str] = []
-    int8: DeployedSpec | None = None
-    writer = Writer(network.spec, lambda: calibration_of(data, RANGE_SAMPLES, job.seed))
-    precisions = settings.export.precisions
-    for variant in variants(precisions, settings.quantized, network.model, network.spec, source):
-        reference = _torch_logits(variant.reference, x)
-        outputs = {"torch": reference}
-        step = partial(_step, reference, int8)
-        judge = Judge(network.spec, x, y, reference, variant.precision, step)
-        for form in sorted(settings.export.formats, key="ort".__eq__):  # after its .onnx
-            job.progress.message(f"{settings.role} to {form}, {variant.precision}")
-            path = job.out / f"{settings.role}-{variant.precision}.{form}"
-            made = _make(job, form, variant, path, judge, data, writer)
-            warnings += made.warnings
-            warnings += describe(path, made.told, settings.export.metadata, job.progress)
-            if made.anew is not None:
-                parity.append(_figures(job, variant.precision, ANEW, made.anew))
-            else:
-                outputs[COMPARED_AS[form]] = _runtime_logits(path, x)
-                int8 = made.told if variant.precision == "int8" else int8
-            models.append(
-                ModelFigures(
-                    stage=settings.role,
-                    seed=job.seed,
-                    format=form,
-                    precision=variant.precision,
-                    path=path.name,
-                    bytes=path.stat().st_size,
-                    parameters=size,
-                    macs=work,
-                )
-            )
-        parity += _compare(job, variant.precision, outputs, _step(reference, int8), data.task)
+    spec, precisions = network.spec, settings.export.precisions
+    # Of recordings, files that take them as they are are written beside those that take features.
+    raw = settings.export.preprocess == "baked" and not takes_recordings(spec)
+    writer = Writer(spec, lambda: calibration_of(data, RANGE_SAMPLES, job.seed), baked=raw)
+    found = _Found()
+    for variant in variants(precisions, settings.quantized, network.model, spec, source):
+        _in_precision(job, variant, writer, data, found)
     if settings.export.golden:
-        golden(job.out, models, data, settings.export.golden)
-    warnings = list(dict.fromkeys(warnings))
+        golden(job.out, found.models, data, settings.export.golden)
+    warnings = list(dict.fromkeys(found.warnings))
     for text in warnings:
         job.progress.message(f"warning: {text}")
+    models, parity = found.models, found.parity
     note = f"{len(models)} files" if len(models) > 1 else "1 file"
     agreed = [row.agreement for row in parity if row.pair != ANEW]
     note += f", runtimes agree on {min(agreed):.2%}" if agreed else ""
     return Made(note=note, models=models, parity=parity, warnings=warnings)
+
+
+def _in_precision(
+    job: Job[ExportStage], variant: Variant, writer: Writer, data: Dataset, found: _Found
+) -> None:
+    """Writes the files of one precision and compares them."""
+    from edgekd.models.count import macs, parameters
+
+    settings, spec, precision = job.settings, writer.spec, variant.precision
+    size, work = parameters(variant.plain), macs(variant.plain, data.spec)
+    x = _samples(data, settings.export.parity_samples, baked=writer.baked)
+    y = data.validation.y[: settings.export.parity_samples]
+    reference = _torch_logits(variant.reference, x)
+    shown = _shown(writer)
+    outputs = {"torch": shown(reference)}
+    judge = Judge(spec, x, y, reference, precision, partial(_step, reference, found.int8))
+    for form in sorted(settings.export.formats, key="ort".__eq__):  # after its .onnx
+        job.progress.message(f"{settings.role} to {form}, {precision}")
+        path = job.out / f"{settings.role}-{precision}.{form}"
+        made = _make(job, form, variant, path, judge, data, writer)
+        found.warnings += made.warnings
+        found.warnings += describe(path, made.told, settings.export.metadata, job.progress)
+        if made.anew is not None:
+            found.parity.append(_figures(job, precision, ANEW, made.anew))
+        else:
+            outputs[COMPARED_AS[form]] = shown(_runtime_logits(path, x))
+            found.int8 = made.told if precision == "int8" else found.int8
+        figures = ModelFigures(
+            stage=settings.role,
+            seed=job.seed,
+            format=form,
+            precision=precision,
+            path=path.name,
+            bytes=path.stat().st_size,
+            parameters=size,
+            macs=work,
+        )
+        found.models.append(figures)
+    unit = _unit(reference, found.int8, writer, precision)
+    found.parity += _compare(job, precision, outputs, unit, data.task)
+    if settings.export.preprocess == "baked" and not writer.baked:
+        stem = f"{settings.role}-{precision}"
+        compared = write_for_recordings(job.out, stem, spec, variant, settings.export.formats)
+        found.parity += [_figures(job, precision, *each) for each in compared.items()]
+
+
+def _samples(data: Dataset, count: int, *, baked: bool) -> Any:
+    """Normalised validation samples: as pixels, where the files take those."""
+    from edgekd import inputs
+    from edgekd.export.baked import as_pixels
+
+    few = inputs.take(data.validation.x, slice(count))
+    return data.spec.normalise(as_pixels(few, data.spec) if baked else few)
+
+
+def _shown(writer: Writer) -> Callable[[Any], NDArray[Any]]:
+    """What is compared of outputs: probabilities, where the files give those."""
+    import numpy as np
+
+    from edgekd.export.baked import comparable
+
+    return partial(comparable, spec=writer.spec) if writer.baked else np.asarray
+
+
+def _unit(
+    reference: NDArray[np.float32], int8: DeployedSpec | None, writer: Writer, precision: Precision
+) -> float:
+    """What differences are counted in."""
+    from edgekd.export.baked import comparison_step
+
+    if writer.baked and writer.spec.task != "regression":
+        return comparison_step(reference, precision)
+    return _step(reference, int8)
 
 
 def _step(
@@ -145,7 +199,7 @@ def _make(
     writer: Writer,
 ) -> Written:
     """Writes one file; the routes differ for TFLite files of the first two precisions only."""
-    if form != "tflite" or variant.precision not in BY_ONNX2TF:
+    if form != "tflite" or variant.precision not in BY_ONNX2TF or writer.baked:
         return Written(writer.write(form, variant, path))
     settings = job.settings
     trained = variant.precision == "int8" and settings.calibration is None

@@ -96,10 +96,14 @@ class Writer:
 
     Args:
         samples: gives normalised training samples, for the ranges of int16 activations.
+        baked: the files take raw samples; see `edgekd.export.baked`.
     """
 
-    def __init__(self, spec: ModelSpec, samples: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, spec: ModelSpec, samples: Callable[[], Any] | None = None, *, baked: bool = False
+    ) -> None:
         self.spec = spec
+        self.baked = baked
         self.samples = samples
         self._converted: dict[tuple[str, nn.Module], Any] = {}
 
@@ -118,12 +122,21 @@ class Writer:
         key = (form, module)
         if form == "onnx":
             if key not in self._converted:
-                self._converted[key] = onnx_file.converted(module, self.spec)
-            return onnx_file.write(self._converted[key], self.spec, path, precision=precision)
+                self._converted[key] = onnx_file.converted(module, self.spec, baked=self.baked)
+            return onnx_file.write(
+                self._converted[key], self.spec, path, precision=precision, baked=self.baked
+            )
         if key not in self._converted:
             integers = precision == "int8"
-            self._converted[key] = tflite_file.converted(module, self.spec, integers=integers)
+            self._converted[key] = tflite_file.converted(
+                module, self.spec, integers=integers, baked=self.baked
+            )
         samples = self.samples() if self.samples and precision == "int16x8" else None
         return tflite_file.write(
-            self._converted[key], self.spec, path, precision=precision, samples=samples
+            self._converted[key],
+            self.spec,
+            path,
+            precision=precision,
+            samples=samples,
+            baked=self.baked,
         )

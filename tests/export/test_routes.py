@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,9 +18,10 @@ from edgekd.errors import ConfigError, StageError
 from edgekd.export import flatbuffer
 from edgekd.export.onnx2tf_file import export_tflite_by_onnx2tf
 from edgekd.export.routes import first_that_works, routes
+from edgekd.export.tflite_file import export_tflite
 from edgekd.progress import SILENT
 from edgekd.runtimes import load
-from edgekd.spec import InputSpec, ModelSpec, NamedInputs
+from edgekd.spec import DeployedSpec, InputSpec, ModelSpec, NamedInputs
 from edgekd.stages.export_routes import Judge, write_routed
 
 
@@ -150,13 +154,21 @@ def _judge(model: nn.Module) -> Judge:
     return Judge(spec_of("row"), x.numpy(), wanted.argmax(1), wanted, "float32", lambda _: 0.01)
 
 
+def _given(model: nn.Module, judge: Judge, path: Path) -> dict[str, Any]:
+    """The rest of what `write_routed` takes, for a network in float32."""
+
+    def write() -> DeployedSpec:
+        return export_tflite(model, judge.spec, path, precision="float32")
+
+    return {"write": write, "plain": model, "calibration": None, "progress": SILENT}
+
+
 @pytest.mark.slow
 def test_auto_takes_onnx2tf_where_litert_fails_and_says_so(onnx2tf, tmp_path):
     torch.manual_seed(0)
     model = Scattered().eval()
-    judge = _judge(model)
-    path = tmp_path / "d.tflite"
-    given = {"module": model, "plain": model, "calibration": None, "progress": SILENT}
+    judge, path = _judge(model), tmp_path / "d.tflite"
+    given = _given(model, judge, path)
     with pytest.raises(StageError):
         write_routed(path, judge, ("litert",), **given)
     made = write_routed(path, judge, ("litert", "onnx2tf"), **given)
@@ -168,9 +180,9 @@ def test_auto_takes_onnx2tf_where_litert_fails_and_says_so(onnx2tf, tmp_path):
 @pytest.mark.slow
 def test_what_neither_route_can_is_refused_with_both_reasons(onnx2tf, tmp_path):
     model = Determinant().eval()
-    given = {"module": model, "plain": model, "calibration": None, "progress": SILENT}
+    judge, path = _judge(model), tmp_path / "d.tflite"
     with pytest.raises(StageError, match="Neither route") as caught:
-        write_routed(tmp_path / "d.tflite", _judge(model), ("litert", "onnx2tf"), **given)
+        write_routed(path, judge, ("litert", "onnx2tf"), **_given(model, judge, path))
     assert "aten._linalg_det" in caught.value.where
     assert "FlexMatrixDeterminant" in caught.value.where
     assert not list(tmp_path.iterdir()), "nothing is written half"
@@ -184,7 +196,7 @@ def test_int8_by_onnx2tf_is_whole_int8_and_judged_by_its_score(onnx2tf, tmp_path
     spec = spec_of("resnet8")
     judge = Judge(spec, x, y, ours, "int8", lambda told: told.output_quantization.scale)
     path = tmp_path / "r.tflite"
-    given = {"module": model, "plain": model, "calibration": lambda: x[:128], "progress": SILENT}
+    given = _given(model, judge, path) | {"calibration": lambda: x[:128]}
     made = write_routed(path, judge, ("onnx2tf",), **given)
     assert made.anew is not None and made.anew.agreement > 0.97
     graph = flatbuffer.parse(path.read_bytes()).subgraphs[0]

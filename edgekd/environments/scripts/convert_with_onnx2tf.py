@@ -1,7 +1,7 @@
 """Converts an ONNX file to TFLite: `python convert_with_onnx2tf.py JOB.json`, in its environment.
 
 JOB:
-    onnx         the file; batch 1 is converted
+    onnx         the file, with a batch of 1 and the shapes of all tensors
     out          folder for model_float32.tflite, model_float16.tflite and, with `calibration`,
                  model_full_integer_quant.tflite (int8 input and output)
     keep         names of inputs whose axes stay as they are: all but images, which become NHWC
@@ -37,7 +37,6 @@ def main(job_file: str) -> None:
         input_onnx_file_path=job["onnx"],
         output_folder_path=job["out"],
         output_signaturedefs=True,
-        batch_size=1,
         keep_shape_absolutely_input_names=job["keep"] or None,
         output_integer_quantized_tflite=given is not None,
         custom_input_op_name_np_data_path=given,

@@ -16,8 +16,12 @@ import sys
 from typing import Any
 
 import flatbuffers  # type: ignore[import-not-found]
-from tflite_support import metadata  # type: ignore[import-not-found]
-from tflite_support import metadata_schema_py_generated as schema
+from tflite_support import (  # type: ignore[import-not-found]
+    metadata,
+)
+from tflite_support import (  # type: ignore[import-not-found]
+    metadata_schema_py_generated as schema,
+)
 
 
 def main(job_file: str) -> None:
