@@ -38,6 +38,7 @@ def examine() -> Iterator[Check]:
     supported = SpecifierSet(">=3.11,<3.14")
     yield Check("python", here in supported, here, f"install a Python {supported}")
     yield from _libraries()
+    yield from _environments()
     yield from _hardware()
 
 
@@ -65,6 +66,16 @@ def _libraries() -> Iterator[Check]:
         fits = wanted.specifier.contains(found, prereleases=True)
         note = "" if fits else f", and edgekd needs {wanted.specifier}"
         yield Check(wanted.name, fits, found + note, command)
+
+
+def _environments() -> Iterator[Check]:
+    from edgekd.environments.make import ENVIRONMENTS, made
+
+    for name in ENVIRONMENTS:
+        found = made(name)
+        text = "not made; it is on first use" if found is None else f"Python {found['python']}"
+        command = f"{sys.executable} -m edgekd.environments {name}"
+        yield Check(name, found is not None, f"environment: {text}", command, optional=True)
 
 
 def _hardware() -> Iterator[Check]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgekd.data import series_signal, sound, table_columns, table_file
 from edgekd.errors import DataError
-from edgekd.spec import Inputs, InputSpec, NamedInputs
+from edgekd.spec import Inputs, InputSpec, NamedInputs, SoundSpec
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 SOUNDS = (*sound.WAV, *sound.OTHERS)
@@ -138,11 +138,28 @@ def _recording(path: Path, spec: InputSpec) -> NDArray[np.float32]:
             where=str(path),
             fix=f"give an .npy or .csv file of samples {spec.shape}",
         )
+    rate, mono = _decoded(path)
+    return sound.features(mono, rate, spec.sound)
+
+
+def read_recording(path: Path, spec: SoundSpec) -> NDArray[np.float32]:
+    """A recording (1, samples) as it is, at the model's rate and cut or padded to its length.
+
+    Raises:
+        DataError: no such file, or it cannot be read.
+    """
+    if not path.is_file():
+        raise DataError("There is no such file.", where=str(path))
+    rate, mono = _decoded(path)
+    return sound.fit(sound.resample(mono, rate, spec.rate), spec.samples)[None]
+
+
+def _decoded(path: Path) -> tuple[int, NDArray[np.float32]]:
     try:
         rate, _, mono = sound.decode(path.read_bytes(), path.name)
     except (ValueError, OSError) as error:
         raise DataError("This recording cannot be read.", where=f"{path}: {error}") from error
-    return sound.features(mono, rate, spec.sound)
+    return rate, mono
 
 
 def _numpy(path: Path) -> NDArray[Any]:

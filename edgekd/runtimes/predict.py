@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import EdgekdError
-from edgekd.runtimes.inputs import read_samples
+from edgekd.runtimes.inputs import SOUNDS, read_recording, read_samples
 from edgekd.runtimes.loaded import load
-from edgekd.spec import ModelSpec, Task
+from edgekd.spec import DeployedSpec, InputSpec, ModelSpec, Task
 
 THRESHOLD = 0.5
 """A label of several applies where its probability is above this: its logit is above 0."""
@@ -72,10 +73,10 @@ def predict(path: Path, files: Sequence[Path], top: int = 3, threads: int = 1) -
             fix="export it again with edgekd, which writes that into the file",
         )
     spec = deployed.model
-    read = [(file, read_samples(file, spec.input)) for file in files]
+    read = [(file, _given(file, deployed)) for file in files]
     found = []
-    for file, raw in read:
-        rows = runtime.run(spec.input.normalise(raw))
+    for file, x in read:
+        rows = runtime.run(x)
         if rows.shape[1:] != (len(spec.labels),):
             raise EdgekdError(
                 f"The model gives {rows.shape[-1]} answers for {len(spec.labels)} labels.",
@@ -85,6 +86,15 @@ def predict(path: Path, files: Sequence[Path], top: int = 3, threads: int = 1) -
         answered = _answer(spec, rows, top)
         found += [Prediction(file, row, len(rows), *a) for row, a in enumerate(answered)]
     return found
+
+
+def _given(file: Path, deployed: DeployedSpec) -> Any:
+    """A file's samples, normalised; a recording as it is, where the model makes the features."""
+    source = deployed.model.input
+    told = source.sound if isinstance(source, InputSpec) else None
+    if deployed.preprocess == "baked" and told is not None and file.suffix.lower() in SOUNDS:
+        return read_recording(file, told)
+    return source.normalise(read_samples(file, source))
 
 
 Answers = tuple[tuple[str, float], ...]

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
+from scipy.io import wavfile
 from torch import nn
 
 from edgekd.compress.quantize import calibrate, convert, prepare_ptq
@@ -15,6 +16,7 @@ from edgekd.export.log_mel import LogMel, made_up_recordings
 from edgekd.export.onnx_file import export_onnx
 from edgekd.export.tflite_file import export_tflite
 from edgekd.runtimes import load
+from edgekd.runtimes.predict import predict
 from edgekd.spec import InputSpec, ModelSpec, NamedInputs, SoundSpec
 from edgekd.stages.export_files import Variant
 from edgekd.stages.export_recordings import write_for_recordings
@@ -188,3 +190,12 @@ def test_files_for_recordings_answer_as_the_network_on_features(tmp_path):
     assert told.preprocess == "baked" and told.model.input.sound == SOUND
     (answer,) = run(input=np.zeros((1, 4000), np.float32))["probabilities"]
     assert abs(answer.sum() - 1) < 1e-5
+    # a recording of another rate and length, asked about with both kinds of files
+    export_onnx(network, spec, tmp_path / "features.onnx", precision="float32")
+    export_onnx(network, spec, tmp_path / "baked.onnx", precision="float32", baked=True)
+    time = np.arange(9000) / 16000
+    wave = (12000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)
+    wavfile.write(tmp_path / "a.wav", 16000, wave)
+    told = [predict(tmp_path / f"{n}.onnx", [tmp_path / "a.wav"]) for n in ("features", "baked")]
+    assert told[0][0].label == told[1][0].label
+    assert abs(told[0][0].probability - told[1][0].probability) < 1e-4
