@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from edgekd import inputs
 from edgekd.agent import agent
 from edgekd.errors import DataError, StageError
-from edgekd.runtimes.loaded import explained
+from edgekd.runtimes.loaded import check_file, explained
 from edgekd.spec import InputSpec, NamedInputs
 from edgekd.store import write_atomic
 
@@ -153,6 +153,7 @@ def check_golden(model: Path, golden: Path | None = None) -> Checked:
         DataError: there are no golden samples of this file, or they are damaged.
         StageError: an output differs by more than the tolerance; the sample is named.
     """
+    check_file(model)
     golden = golden or model.parent / DESCRIPTION
     told, tensors = _read(golden)
     entry = next((each for each in told.files if each.file == model.name), None)
