@@ -58,7 +58,7 @@ class Wanted:
 ENVIRONMENTS = {
     wanted.name: wanted
     for wanted in (
-        Wanted("onnx2tf", ((3, 11), (3, 12)), "2.2 GB"),
+        Wanted("onnx2tf", ((3, 11),), "2.2 GB"),
         Wanted("tflite-support", ((3, 11), (3, 10)), "0.4 GB", "libusb-1.0-0 on Debian"),
     )
 }
