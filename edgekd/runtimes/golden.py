@@ -24,7 +24,7 @@ from edgekd.store import write_atomic
 DESCRIPTION, TENSORS = "golden.json", "golden.safetensors"
 FLOAT_TOLERANCE = 1e-3
 """Of the largest output: what another processor may round otherwise in float32."""
-ROUNDED = ("float16", "int8-dynamic", "int16x8")
+ROUNDED = ("float16", "int8", "int8-dynamic", "int16x8")
 """Precisions whose activations are rounded inside the file."""
 ROUNDED_TOLERANCE = 1e-2
 """Of the largest output, for those."""
