@@ -146,3 +146,5 @@ def check(
         f"{found.file}: {found.samples} samples as exported; the largest difference is "
         f"{found.largest:.4g}, and {found.tolerance:.4g} is allowed"
     )
+    if not found.same_bytes:
+        print("note: its bytes are not those of the file that was exported")

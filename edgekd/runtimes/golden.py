@@ -85,6 +85,8 @@ class Checked:
     largest: float
     """The largest difference of an output."""
     tolerance: float
+    same_bytes: bool
+    """Whether it is the file that was exported, byte by byte."""
 
 
 def write_golden(
@@ -188,7 +190,8 @@ def check_golden(model: Path, golden: Path | None = None) -> Checked:
             f"{loaded.version} (then {entry.runtime})",
             fix="compare its SHA-256 with the one in golden.json, and the runtimes' versions",
         )
-    return Checked(model.name, told.samples, largest, entry.tolerance)
+    same = hashlib.sha256(model.read_bytes()).hexdigest() == entry.sha256
+    return Checked(model.name, told.samples, largest, entry.tolerance, same)
 
 
 def _answers(model: agent.ModelFile, fed: list[NDArray[Any]]) -> NDArray[Any]:

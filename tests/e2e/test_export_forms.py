@@ -66,7 +66,8 @@ def test_baked_files_of_all_formats_with_metadata_and_golden_samples(tmp_path, e
     np.save(tmp_path / "eight.npy", np.zeros((1, 8, 8), np.float32))
     assert edgekd("predict", files / "student-int8.tflite", "eight.npy", cwd=tmp_path).stdout
     other = files / "student-int8.onnx"
-    other.write_bytes((files / "student-float32.onnx").read_bytes())
+    (teacher,) = tmp_path.glob("runs/digits/export-teacher-*/teacher-float32.onnx")
+    other.write_bytes(teacher.read_bytes())
     done = edgekd("check", other, cwd=tmp_path, expect=1)
     explained(done, "student-int8.onnx does not give what it gave", "sample")
 
