@@ -361,10 +361,14 @@ class _Branch:
             self.add("quality", quality, exports | networks)
         from edgekd.config.load import load_device
         from edgekd.devices.machine import describe_machine
+        from edgekd.devices.opsets import EXPORTED, check_opset
 
-        devices = {
-            name: load_device(name, self.base).model_dump(mode="json") for name in p.bench.devices
-        }
+        profiles = {name: load_device(name, self.base) for name in p.bench.devices}
+        measured = "onnx" in p.export.formats and "onnxruntime" in p.bench.runtimes
+        for device in profiles.values():
+            if measured and "onnxruntime" in device.runtimes:
+                check_opset(EXPORTED, device, "export.formats: onnx")
+        devices = {name: device.model_dump(mode="json") for name, device in profiles.items()}
         settings = BenchStage(
             bench=p.bench, devices=devices, machine=describe_machine().model_dump(mode="json")
         )

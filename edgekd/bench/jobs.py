@@ -201,6 +201,7 @@ def _measure(
             fix="name the runtime of an exported format in bench.runtimes",
         )
     profiles = [load_device(name, base) for name in settings.devices]
+    _check_opsets(profiles, wanted)
     rows: list[BenchRow] = []
     machines: dict[str, Machine] = {}
     for device in profiles:
@@ -221,6 +222,19 @@ def _measure(
         machines=machines,
         rows=rows,
     )
+
+
+def _check_opsets(devices: Sequence[DeviceSettings], models: Sequence[BenchModel]) -> None:
+    """Before anything is measured: whether each device's ONNX Runtime reads each .onnx file."""
+    from edgekd.devices.opsets import check_opset
+    from edgekd.runtimes.check_onnx import opset, read_onnx
+
+    old = [d for d in devices if d.onnxruntime is not None and "onnxruntime" in d.runtimes]
+    for model in models if old else ():
+        if model.format == "onnx":
+            found = opset(read_onnx(model.path))
+            for device in old:
+                check_opset(found, device, str(model.path))
 
 
 def _ready(

@@ -36,6 +36,9 @@ class DeviceSettings(Settings):
     which has every instruction that QEMU knows); of others, as people call it."""
     runtimes: tuple[Literal["onnxruntime", "litert"], ...] = ("onnxruntime", "litert")
     """What it can run: files of other runtimes are not measured there."""
+    onnxruntime: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$")] | None = None
+    """Version of ONNX Runtime on it, where an app or an old system has one of its own: files whose
+    operators are too new for it are refused before they are made. Left out, any is read."""
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:%-]*$")] | None = None
     """Of ssh: its address, or its name in your OpenSSH configuration."""
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")] | None = None
