@@ -28,26 +28,32 @@ TENSORS = ("_parameters", "_buffers")
 class Prunable(Protocol):
     """Something of which the same kind of part can be taken away again and again."""
 
-    name: str
-    """Of its first layer, or of the attention."""
+    @property
+    def name(self) -> str:
+        """Of its first layer, or of the attention."""
+        ...
 
     @property
     def width(self) -> int:
         """Channels that it has."""
+        ...
 
     @property
     def surplus(self) -> int:
         """How many channels go at once; all of them if none may go."""
+        ...
 
     @property
     def layers(self) -> list[Any]:
         """All layers that are cut with it."""
+        ...
 
     def scores(self) -> Tensor | None:
         """What the channels are worth, (width,)."""
 
     def least(self, scores: Tensor) -> list[int]:
         """The channels that go next."""
+        ...
 
     def silence(self, channels: list[int]) -> None:
         """Makes what leaves these channels zero."""
@@ -74,8 +80,12 @@ class Channels:
     def surplus(self) -> int:
         return self.width - (self.width - 1) // self.round_to * self.round_to
 
-    @cached_property
+    @property
     def layers(self) -> list[Any]:
+        return self._layers
+
+    @cached_property
+    def _layers(self) -> list[Any]:
         return [dependency.target.module for dependency, _ in self.group(range(self.width))]
 
     def group(self, channels: Sequence[int]) -> Any:

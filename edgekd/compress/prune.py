@@ -214,7 +214,7 @@ def _no_scores(settings: PruneSettings) -> StageError:
 
 
 def _unreachable(
-    settings: PruneSettings, limit: float, reached: int, before: int, groups: int
+    settings: PruneSettings, limit: float, reached: float, before: int, groups: int
 ) -> StageError:
     return StageError(
         f"Pruning cannot bring the {settings.target} down to {limit / before:.0%} of the network.",

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
+from torch.fx.node import map_arg
 
 aten = torch.ops.aten
 
@@ -44,7 +45,7 @@ def _calling(model: GraphModule, node: Node) -> Call:
         def value(part: Node) -> Any:
             return part.meta["val"]
 
-        fake_args, fake_kwargs = torch.fx.node.map_arg((args, kwargs), value)
+        fake_args, fake_kwargs = map_arg((args, kwargs), value)
         with model.graph.inserting_before(node):
             new = model.graph.call_function(target, args, kwargs)
         new.meta = {**own, UNFOLDED_FROM: node.name, "val": target(*fake_args, **fake_kwargs)}

@@ -65,7 +65,7 @@ def write(
     output_quantization = None
     if precision == "int8":
         onnx_pooling.pool_means(model)
-        onnx_graph.own_zero_points(model.graph)
+        onnx_graph.own_weights(model.graph)
         onnx_graph.quantize_biases(model.graph)
         onnx_graph.drop_clamps(model.graph)
         if baked:

@@ -60,20 +60,35 @@ def quantize_biases(graph: Any) -> None:
     _drop_unused(graph)
 
 
-def own_zero_points(graph: Any) -> None:
-    """Gives each quantized weight a zero point of its own, where the exporter shares them.
+def own_weights(graph: Any) -> None:
+    """Gives each use of a quantized weight a dequantizer, a weight and a zero point of its own.
 
-    ONNX Runtime on x86-64 without VNNI turns int8 weights into uint8 ones, and cannot load a file
-    in which two weights share what it replaces.
+    ONNX Runtime on x86-64 without VNNI turns int8 weights into uint8 ones. It cannot load a file in
+    which two layers share what it replaces, and then computes with saturating sums. A layer that is
+    called twice is stored twice for that.
     """
     arrays = _initializers(graph)
+    for node in list(graph.node):
+        if node.op_type != "DequantizeLinear" or node.input[0] not in arrays:
+            continue
+        users = [(u, i) for u in graph.node for i, n in enumerate(u.input) if n == node.output[0]]
+        for number, (user, place) in enumerate(users[1:], start=1):
+            again = type(node)()
+            again.CopyFrom(node)
+            again.name = again.output[0] = f"{node.output[0]}_{number}"
+            graph.node.insert(list(graph.node).index(node), again)
+            user.input[place] = again.output[0]
     uses: Counter[str] = Counter()
     for node in graph.node:
-        if node.op_type == "DequantizeLinear" and len(node.input) > 2 and node.input[0] in arrays:
-            shared = node.input[2]
+        if node.op_type != "DequantizeLinear" or node.input[0] not in arrays:
+            continue
+        for place in (0, 2):
+            shared = node.input[place] if len(node.input) > place else ""
+            if not shared:
+                continue
             if uses[shared]:
-                node.input[2] = f"{shared}_{uses[shared]}"
-                _add(graph, node.input[2], arrays[shared])
+                node.input[place] = f"{shared}_{uses[shared]}"
+                _add(graph, node.input[place], arrays[shared])
             uses[shared] += 1
 
 
@@ -163,7 +178,9 @@ def _input_quantization(
 
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
         return None
-    return _quantization(next(n for n in graph.node if value.name in n.input), arrays)
+    # Another reader may be a Shape, where a network asks how many samples there are.
+    readers = (n for n in graph.node if value.name in n.input)
+    return _quantization(next(n for n in readers if n.op_type == "QuantizeLinear"), arrays)
 
 
 def _quantization(node: Any, arrays: dict[str, NDArray[Any]]) -> Quantization:

@@ -44,7 +44,7 @@ class Heads:
         """Tells the attention that it has so many heads, as its tensors have already."""
         setattr(self.module, self.count, number)
         if hasattr(self.module, "attn_dim"):  # timm's width inside the attention
-            self.module.attn_dim = self.output.in_features
+            setattr(self.module, "attn_dim", self.output.in_features)  # noqa: B010
 
 
 def heads_of(module: nn.Module) -> Heads | None:

@@ -11,7 +11,7 @@ import copy
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgekd.config.budget import LatencyBudget
 from edgekd.config.pipeline import RUNTIME_OF
@@ -96,8 +96,9 @@ def time_file(path: Path, precision: str, limit: LatencyBudget) -> Latency:
 
     form = path.suffix.lstrip(".")
     model = BenchModel(path=path, stage="", seed=0, precision=precision, format=form)
+    runtime: Any = RUNTIME_OF[form]
     settings = BenchSettings(
-        devices=(limit.device,), runtimes=(RUNTIME_OF[form],), threads=(limit.threads,), quick=True
+        devices=(limit.device,), runtimes=(runtime,), threads=(limit.threads,), quick=True
     )
     (row,) = measure([model], settings, run_folder=path.parent)
     return row.latency_us
