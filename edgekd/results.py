@@ -158,12 +158,12 @@ class BenchFigures(Figures):
     """The device profile's name."""
     threads: int
     """Threads that the runtime was given."""
-    latency_us: Latency
-    """Batch 1, after the warm-up."""
-    load_ms: float
-    """Reading the file until it can run."""
-    first_us: float
-    """The first inference."""
+    latency_us: Latency | None
+    """Batch 1, after the warm-up; null of an emulated device, which has no times of its own."""
+    load_ms: float | None
+    """Reading the file until it can run; likewise."""
+    first_us: float | None
+    """The first inference; likewise."""
     peak_rss_bytes: int
     """Largest resident memory of the measuring process."""
     rss_growth_bytes: int
@@ -182,6 +182,11 @@ class BenchFigures(Figures):
     """Microjoules of the whole processor an inference, where it counts them (RAPL)."""
     disturbed: list[str] = []
     """Of the warnings, what measuring again may mend: other programs, throttling, drift."""
+
+    @property
+    def p50_us(self) -> float | None:
+        """The median in microseconds, None where there are no times."""
+        return None if self.latency_us is None else self.latency_us.p50
 
 
 class Estimate(Figures):
@@ -502,12 +507,19 @@ class BudgetFigures(Figures):
     """Such as "size" or "latency p50 on local, 1 thread"."""
     limit: float
     """In the base unit of `unit`."""
-    value: float
-    """What was reached."""
+    value: float | None
+    """What was reached; null where it could not be measured: the limit is then unverified."""
     unit: str
     """bytes, fraction, us, score (R², 1 is the best) or raw (the targets' own units)."""
     ok: bool
-    """Whether the limit is kept."""
+    """Whether the limit is kept; of an unverified one it is false."""
+
+    @property
+    def verdict(self) -> str:
+        """kept, missed or unverified."""
+        if self.value is None:
+            return "unverified"
+        return "kept" if self.ok else "missed"
 
 
 class StageFigures(Figures):

@@ -105,7 +105,7 @@ def figures_of(
         return found
     found.accuracy, found.trained_bytes = first.accuracy, first.bytes
     there = [b for b in summary.bench if b.model == first.path and _looked_at(b, pipeline)]
-    found.trained_p50_us = there[0].latency_us.p50 if there else None
+    found.trained_p50_us = there[0].p50_us if there else None
     return found
 
 

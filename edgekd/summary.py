@@ -122,14 +122,26 @@ def _fill_accuracy(models: list[ModelFigures], bench: list[BenchFigures]) -> Non
 def budget(
     pipeline: Pipeline, models: Sequence[ModelFigures], bench: Sequence[BenchFigures]
 ) -> list[BudgetFigures]:
-    """The verdict on every limit that has been measured; over several seeds, on the mean."""
+    """The verdict on every limit that has been measured; over several seeds, on the mean.
+
+    A limit of time on a device that could not be reached, or that is emulated, is unverified.
+    """
     limits = pipeline.budget
     form, precision = pipeline.deployed_format, pipeline.deployed_precision
     files = [m for m in models if (m.stage, m.format, m.precision) == ("student", form, precision)]
     rows: list[BudgetFigures] = []
 
-    def judge(name: str, limit: float | None, values: Sequence[float], unit: str,
-              keeps: Callable[[float, float], bool]) -> None:  # fmt: skip
+    def judge(
+        name: str,
+        limit: float | None,
+        values: Sequence[float],
+        unit: str,
+        keeps: Callable[[float, float], bool],
+        *,
+        unverified: bool = False,
+    ) -> None:
+        if limit is not None and not values and unverified:
+            rows.append(BudgetFigures(name=name, limit=limit, value=None, unit=unit, ok=False))
         if limit is None or not values:
             return
         value = sum(values) / len(values)
@@ -164,7 +176,8 @@ def budget(
         there = [row for row in bench if row.model in paths and row.device == limit.device]
         every = max((row.threads for row in there), default=0)
         threads = every if limit.threads == "all" else limit.threads
-        rows_there = [row.latency_us for row in there if row.threads == threads]
+        rows_there = [row.latency_us for row in there if row.threads == threads and row.latency_us]
+        measured = any(row.model in paths for row in bench)
         for percentile in ("p50", "p90"):
             judge(
                 f"latency {percentile} on {limit.device}, {_threads_text(limit)}",
@@ -172,6 +185,7 @@ def budget(
                 [getattr(latency, percentile) for latency in rows_there],
                 "us",
                 at_most,
+                unverified=measured,
             )
     return rows
 
@@ -183,7 +197,8 @@ def _threads_text(limit: LatencyBudget) -> str:
 def missed_budget(summary: Summary, folder: Path) -> BudgetMissed:
     """The error that tells which limits of a finished run were missed, and by how much."""
     lines = [
-        f"{row.name}: {show(row.value, row.unit)}, limit {show(row.limit, row.unit)}"
+        f"{row.name}: {'unverified' if row.value is None else show(row.value, row.unit)}, "
+        f"limit {show(row.limit, row.unit)}"
         for row in summary.budget
         if not row.ok
     ]
@@ -249,7 +264,8 @@ def over_seeds(
         groups.setdefault(f"bytes of {name}", []).append(m.bytes)
     for row in bench:
         name = f"p50 us of {row.stage}, {row.precision}, {row.runtime} on {row.device}"
-        groups.setdefault(f"{name}, {row.threads} threads", []).append(row.latency_us.p50)
+        if row.latency_us is not None:
+            groups.setdefault(f"{name}, {row.threads} threads", []).append(row.latency_us.p50)
     for file in quality:
         name = f"{file.stage}, {file.precision}, {file.runtime}"
         if file.shifted is not None:

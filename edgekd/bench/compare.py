@@ -25,17 +25,18 @@ class Pair:
 
 def within(result: BenchResult, confidence: float) -> list[Pair]:
     """The first file against every other one of one result, which were measured taking turns."""
-    names = list(dict.fromkeys(row.model for row in result.rows))
+    timed = _timed(result.rows)
+    names = list(dict.fromkeys(row.model for row in timed))
     if len(names) < 2:
         raise DataError(
-            "This result has one file, and nothing to compare it with.",
+            "This result has times of one file, and nothing to compare it with.",
             where=names[0] if names else "",
             fix="measure several at once (edgekd bench A B --json FILE), or give two results",
         )
     pairs = []
     for other in names[1:]:
-        for row in (row for row in result.rows if row.model == other):
-            at = [r for r in result.rows if r.model == names[0] and _place(r) == _place(row)]
+        for row in (row for row in timed if row.model == other):
+            at = [r for r in timed if r.model == names[0] and _place(r) == _place(row)]
             pairs += [Pair(one, row, _times(one, row, confidence, paired=True)) for one in at[:1]]
     return pairs
 
@@ -61,12 +62,16 @@ def _matched(
     first: Sequence[BenchRow], second: Sequence[BenchRow], confidence: float
 ) -> Iterator[Pair]:
     lone = all(len({row.model for row in rows}) == 1 for rows in (first, second))
-    for one in first:
-        for other in second:
+    for one in _timed(first):
+        for other in _timed(second):
             names = {PurePath(row.model).name for row in (one, other)}
             if (lone or len(names) == 1) and _place(one) == _place(other):
                 yield Pair(one, other, _times(one, other, confidence, paired=False))
                 break
+
+
+def _timed(rows: Sequence[BenchRow]) -> list[BenchRow]:
+    return [row for row in rows if row.latency_us is not None]
 
 
 def _place(row: BenchRow) -> tuple[str, int]:
@@ -127,6 +132,6 @@ def describe(pair: Pair) -> str:
     interval = f"[{times.low:.3f}, {times.high:.3f}]" if known else "(no interval)"
     return (
         f"{names[0]} against {names[1]}, {other.threads} thread{plural}: "
-        f"{duration(other.latency_us.p50)} against {duration(one.latency_us.p50)}, "
+        f"{duration(other.p50_us or 0.0)} against {duration(one.p50_us or 0.0)}, "
         f"ratio {times.ratio:.3f} {interval}: {times.verdict}"
     )

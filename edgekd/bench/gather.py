@@ -50,6 +50,27 @@ def gather(results: Sequence[dict[str, Any]], known: dict[str, Any]) -> BenchRow
     )
 
 
+def gather_emulated(result: dict[str, Any], known: dict[str, Any]) -> BenchRow:
+    """A row of the agent's result on an emulated device: what its kernels answer, and its memory.
+
+    Nothing of time is taken over, nor what comes from it.
+    """
+    return BenchRow(
+        **known,
+        latency_us=None,
+        load_ms=None,
+        first_us=None,
+        runtime=result["runtime"],
+        runtime_version=result["runtime_version"],
+        threads=result["threads"],
+        peak_rss_bytes=result["peak_rss_bytes"],
+        rss_growth_bytes=result["rss_growth_bytes"],
+        warnings=[f"{known['device']} is emulated: it has no times, and its memory is the device's "
+                  "and QEMU's"],
+        runs=[],
+    )  # fmt: skip
+
+
 def latency(results: Sequence[dict[str, Any]]) -> Latency:
     """The distribution of all runs of all processes; the median with its interval.
 

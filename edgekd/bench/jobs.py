@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from edgekd.bench.any_source import Ready, of_foreign_file, of_own_file
 from edgekd.bench.data import Test, read_test
-from edgekd.bench.gather import gather
+from edgekd.bench.gather import gather, gather_emulated
 from edgekd.bench.result import BenchResult, BenchRow
 from edgekd.bench.scores import OUTPUTS, Judged, Scores
 from edgekd.config.device import DeviceSettings
@@ -20,7 +20,7 @@ from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import BenchSettings, OnnxInput
 from edgekd.data.table_file import SUFFIXES
 from edgekd.devices import Device, open_device
-from edgekd.errors import ConfigError, DataError
+from edgekd.errors import ConfigError, DataError, StageError
 from edgekd.keys import installed_version
 from edgekd.progress import SILENT, Progress
 from edgekd.results import BenchFigures, Machine
@@ -30,6 +30,8 @@ from edgekd.runtimes.probe import probe
 from edgekd.spec import ModelSpec
 
 WARMUP_SHARE = 0.2
+ONCE = {"min_runs": 1, "min_seconds": 0.0, "warmup_seconds": 0.0}
+"""Of a device without times: its answers are all that counts."""
 QUICK = {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05}
 PATIENCE = 600.0
 """Seconds that a job may take beside the measuring: loading, slow runs, the scores."""
@@ -78,6 +80,7 @@ def measure(
     run_folder: Path,
     base: Path | None = None,
     progress: Progress = SILENT,
+    told: Callable[[str], None] = lambda _text: None,
 ) -> list[BenchFigures]:
     """Measures every model on every device with every thread count, in its format's runtime.
 
@@ -92,15 +95,18 @@ def measure(
         spec: what the models answer; classes of the outputs' numbers if left out.
         run_folder: the figures' paths start here where a file lies in it.
         base: relative paths of device files start here; in the current folder if left out.
+        told: gets a sentence for each device that failed while another one did not.
 
     Raises:
         ConfigError: a device profile is wrong, or no file has a runtime that is asked for.
-        StageError: a device cannot be reached, or a file does not run there.
+        StageError: no device can be reached, or a file runs on none.
     """
     with tempfile.TemporaryDirectory(prefix="edgekd-test-") as folder:
         scores = None if test is None else Scores(test, spec, Path(folder))
         judges = {} if scores is None else {model.path: scores for model in models}
         result = _measure(models, settings, judges, base=base, progress=progress)
+    for name, why in result.failed.items():
+        told(f"the device {name} gave no result: {' '.join(why.split())}")
     return [
         row.plain().model_copy(update={"model": _relative(row.model, run_folder)})
         for row in result.rows
@@ -204,23 +210,30 @@ def _measure(
     _check_opsets(profiles, wanted)
     rows: list[BenchRow] = []
     machines: dict[str, Machine] = {}
+    failed: dict[str, StageError] = {}
     for device in profiles:
-        there = [model for model in wanted if RUNTIME_OF[model.format] in device.runtimes]
-        if not there:
-            raise ConfigError(
-                f"None of the files runs on {device.name}.",
-                where=f"its profile has {', '.join(device.runtimes)}",
+        try:
+            found, machines[device.name] = _on_device(
+                device, wanted, settings, judges, more or More(), progress
             )
-        found, machines[device.name] = _on_device(
-            device, there, settings, judges, more or More(), progress
-        )
+        except StageError as error:
+            failed[device.name] = error
+            continue
         rows += found
+    if not rows and len(failed) == 1:
+        raise next(iter(failed.values()))
+    if not rows:
+        raise StageError(
+            "None of the devices gave a result.",
+            where="\n  ".join(f"{name}: {error}" for name, error in failed.items()),
+        )
     return BenchResult(
         edgekd=installed_version("edgekd"),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=settings.model_dump(mode="json"),
         machines=machines,
         rows=rows,
+        failed={name: str(error) for name, error in failed.items()},
     )
 
 
@@ -267,8 +280,17 @@ def _on_device(
     rows: list[BenchRow] = []
     judged: dict[Path, Judged] = {}
     machine: dict[str, Any] = {}
+    models = [model for model in models if RUNTIME_OF[model.format] in profile.runtimes]
+    if not models:
+        raise StageError(
+            "None of the files runs on this device.",
+            where=f"{profile.name}: it has {' and '.join(profile.runtimes)}",
+        )
     with open_device(profile) as device:
         counts = thread_counts(settings, int(device.state()["cores"]))
+        if not device.timed:
+            settings = settings.model_copy(update={"processes": 1})
+            counts, more = counts[:1], More()
         inputs = {scores: scores.push(device) for scores in set(judges.values())}
         done, total = 0, len(counts) * len(models) * settings.processes
         progress.step(done, total, "benchmarks")
@@ -300,7 +322,7 @@ def _job(
     return {
         "model": device.push(model.path),
         "threads": threads,
-        **measuring_length(settings),
+        **(measuring_length(settings) if device.timed else ONCE),
     }
 
 
@@ -308,19 +330,17 @@ def _row(
     device: Device, model: BenchModel, results: Sequence[dict[str, Any]], judged: Judged
 ) -> BenchRow:
     score, metrics = judged
-    return gather(
-        results,
-        {
-            "model": str(model.path),
-            "stage": model.stage,
-            "seed": model.seed,
-            "precision": model.precision,
-            "device": device.name,
-            "bytes": model.path.stat().st_size,
-            "accuracy": score,
-            "metrics": metrics,
-        },
-    )
+    known = {
+        "model": str(model.path),
+        "stage": model.stage,
+        "seed": model.seed,
+        "precision": model.precision,
+        "device": device.name,
+        "bytes": model.path.stat().st_size,
+        "accuracy": score,
+        "metrics": metrics,
+    }
+    return gather(results, known) if device.timed else gather_emulated(results[0], known)
 
 
 def measuring_length(settings: BenchSettings) -> dict[str, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from edgekd.bench.bootstrap import ProcessTimes
 from edgekd.errors import DataError
 from edgekd.results import BenchFigures, Figures, Latency, Machine
@@ -155,6 +157,8 @@ class BenchResult(Figures):
     """By device."""
     rows: list[BenchRow]
     """By device, thread count and file."""
+    failed: dict[str, str] = Field(default_factory=dict)
+    """Devices that gave no result, and why."""
 
     @property
     def disturbed(self) -> list[str]:

@@ -34,9 +34,9 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
         " ".join(part for part in (row.stage, row.model.rsplit("/", 1)[-1]) if part),
         row.runtime,
         str(row.threads),
-        duration(row.latency_us.p50),
+        NONE if row.latency_us is None else duration(row.latency_us.p50),
         _half(row),
-        duration(row.latency_us.p90),
+        NONE if row.latency_us is None else duration(row.latency_us.p90),
         size(row.rss_growth_bytes),
         size(row.bytes),
         share(row),
@@ -46,7 +46,7 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
 def _half(row: BenchFigures) -> str:
     """Half the interval of the median as a share of it; of one process it says too little."""
     times = row.latency_us
-    if row.processes < 2 or times.p50_low is None or times.p50_high is None:
+    if times is None or row.processes < 2 or times.p50_low is None or times.p50_high is None:
         return NONE
     return f"{(times.p50_high - times.p50_low) / 2 / times.p50:.1%}"
 

@@ -128,6 +128,10 @@ def bench(
         print("\n".join(summary_lines(result.rows)))
     else:
         _show(result)
+    for name, why in result.failed.items():
+        print(f"edgekd: the device {name} gave no result. {why}", file=sys.stderr)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 def _again(disturbed: list[str], left: int) -> bool:
@@ -147,7 +151,10 @@ def _show(result: Any) -> None:
     from edgekd.report.terminal import text_table
 
     console().print(text_table(format_bench(result.rows)))
-    if len({row.model for row in result.rows}) > 1 and result.settings["processes"] > 1:
+    if (
+        len({row.model for row in result.rows if row.latency_us}) > 1
+        and result.settings["processes"] > 1
+    ):
         for pair in within(result, 0.95):
             print(describe(pair))
         print()

@@ -39,6 +39,15 @@ def check(name: NAME) -> None:
 
 
 @devices.command()
+def create(name: NAME) -> None:
+    """Make an emulator: an arm64 Debian with the runtimes, once for all of them. Needs root."""
+    from edgekd.config.load import load_device
+    from edgekd.devices.check import create as make
+
+    print(make(load_device(name), print))
+
+
+@devices.command()
 def shell(name: NAME) -> None:
     """Open a shell on a device."""
     import subprocess

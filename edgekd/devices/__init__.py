@@ -14,6 +14,11 @@ def open_device(settings: DeviceSettings) -> Device:
     if settings.kind == "local":
         return LocalDevice(settings)
     from edgekd.devices.remote import RemoteDevice
+
+    if settings.kind == "emulator":
+        from edgekd.devices.emulator import EmulatorShell
+
+        return RemoteDevice(settings, EmulatorShell(settings))
     from edgekd.devices.ssh import SshShell
 
     return RemoteDevice(settings, SshShell(settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,28 @@ def shell_command(settings: DeviceSettings) -> list[str]:
     Raises:
         ConfigError: it is this machine.
     """
-    from edgekd.devices import ssh
+    from edgekd.devices import arm64_root, emulator, ssh
 
     if settings.kind == "local":
         raise ConfigError("This device is the machine that you are on.", where=settings.name)
+    if settings.kind == "emulator":
+        root = arm64_root.create(settings.name)
+        return emulator.enter(root, settings.processor, "bash")
     return ssh.client(settings, "-t")
+
+
+def create(settings: DeviceSettings, say: Callable[[str], None]) -> Path:
+    """Makes an emulator's root, if it is not there.
+
+    Args:
+        say: is told what is being done.
+
+    Raises:
+        ConfigError: the device is none that is made.
+        StageError: something is missing on this machine, or a download failed.
+    """
+    from edgekd.devices import arm64_root
+
+    if settings.kind != "emulator":
+        raise ConfigError("Only emulators are made.", where=f"{settings.name}: {settings.kind}")
+    return arm64_root.create(settings.name, say)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgekd.config.budget import LatencyBudget
 from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import BenchSettings
+from edgekd.errors import ConfigError
 from edgekd.results import Latency
 
 if TYPE_CHECKING:
@@ -91,7 +92,11 @@ def write_file(
 
 
 def time_file(path: Path, precision: str, limit: LatencyBudget) -> Latency:
-    """The time of a file where `limit` wants it, measured as the bench stage does."""
+    """The time of a file where `limit` wants it, measured as the bench stage does.
+
+    Raises:
+        ConfigError: the device is emulated, and has no times.
+    """
     from edgekd.bench.jobs import BenchModel, measure
 
     form = path.suffix.lstrip(".")
@@ -101,6 +106,12 @@ def time_file(path: Path, precision: str, limit: LatencyBudget) -> Latency:
         devices=(limit.device,), runtimes=(runtime,), threads=(limit.threads,), quick=True
     )
     (row,) = measure([model], settings, run_folder=path.parent)
+    if row.latency_us is None:
+        raise ConfigError(
+            "Networks cannot be chosen by their time on an emulated device: it has none.",
+            where=limit.device,
+            fix="name a device that measures times, such as local",
+        )
     return row.latency_us
 
 

@@ -103,7 +103,7 @@ def final_model(summary: Summary) -> ModelFigures | None:
 def bench_of(
     summary: Summary, model: ModelFigures, like: BenchFigures | None = None
 ) -> BenchFigures | None:
-    """The measurement of `model` with the fewest threads on the first device.
+    """The measurement of `model` with the fewest threads on the first device that has times.
 
     Args:
         like: where given, only a measurement on its device, runtime and thread count counts.
@@ -112,9 +112,13 @@ def bench_of(
     if like is not None:
         same = (like.device, like.runtime, like.threads)
         found = [b for b in found if (b.device, b.runtime, b.threads) == same]
-    device = found[0].device if found else ""
+    device = next((b.device for b in (*filter(_timed, found), *found)), "")
     found = [bench for bench in found if bench.device == device]
     return min(found, key=lambda bench: bench.threads, default=None)
+
+
+def _timed(bench: BenchFigures) -> bool:
+    return bench.latency_us is not None
 
 
 def accuracy_of(summary: Summary, model: ModelFigures) -> Accuracy | None:
@@ -151,7 +155,8 @@ class Comparison:
         """How many times as fast as the teacher in the same runtime, device and thread count."""
         if self.teacher_bench is None or self.final_bench is None:
             return None
-        return self.teacher_bench.latency_us.p50 / self.final_bench.latency_us.p50
+        before, after = self.teacher_bench.p50_us, self.final_bench.p50_us
+        return None if before is None or after is None else before / after
 
 
 def compare(summary: Summary) -> Comparison | None:
@@ -195,7 +200,7 @@ def headline(summary: Summary) -> str:
     parts.append(units.size(final.bytes))
     if teacher is None:
         if both.final_bench:
-            parts.append(units.microseconds(both.final_bench.latency_us.p50))
+            parts.append(units.microseconds(both.final_bench.p50_us))
         return "; ".join(parts)
     before = [f"{units.about(teacher.parameters)} parameters"]
     if both.final_accuracy:
@@ -222,6 +227,8 @@ def _score(accuracy: Accuracy) -> str:
 
 def relation(budget: BudgetFigures) -> str:
     """Whether the limit is an upper (≤) or a lower (≥) one, as its verdict tells."""
+    if budget.value is None:
+        return "≤"  # only times can be unverified
     above = budget.value > budget.limit
     if budget.value == budget.limit:
         return "≥" if budget.name in map(names.title, HEADLINE.values()) else "≤"

@@ -172,7 +172,11 @@ def _bench(summary: Summary) -> list[dict[str, Any]]:
     for bench in summary.bench:
         devices.setdefault(bench.device, []).append(bench)
     return [
-        {"device": device, "rows": rows, "longest": max(row.latency_us.p99 for row in rows)}
+        {
+            "device": device,
+            "rows": rows,
+            "longest": max((row.latency_us.p99 for row in rows if row.latency_us), default=1.0),
+        }
         for device, rows in devices.items()
     ]
 
@@ -187,17 +191,19 @@ def _trade_offs(summary: Summary) -> list[Mapping[str, Any]]:
     plots = []
     score = names.title(figures.metric_of(summary))
     score = score[:1].upper() + score[1:]
-    for index, device in enumerate(dict.fromkeys(bench.device for bench in summary.bench)):
-        there = [bench for bench in summary.bench if bench.device == device]
+    timed = [bench for bench in summary.bench if bench.latency_us is not None]
+    for index, device in enumerate(dict.fromkeys(bench.device for bench in timed)):
+        there = [bench for bench in timed if bench.device == device]
         threads = min(bench.threads for bench in there)
         points = []
         for bench in there:
             model, accuracy = by_path.get(bench.model, (None, None))
             accuracy = bench.accuracy or accuracy
-            if bench.threads == threads and model is not None and accuracy is not None:
-                kind = figures.RUNTIMES.get(bench.runtime, bench.runtime)
-                p50, weight = bench.latency_us.p50, model.parameters
-                points.append(Point(model.stage, kind, p50, accuracy, weight))
+            p50 = bench.p50_us
+            if bench.threads != threads or model is None or accuracy is None or p50 is None:
+                continue
+            kind = figures.RUNTIMES.get(bench.runtime, bench.runtime)
+            points.append(Point(model.stage, kind, p50, accuracy, model.parameters))
         if points:
             word = "thread" if threads == 1 else "threads"
             cost = f"median latency on {device}, {threads} {word}"

@@ -80,10 +80,11 @@ def cards(summary: Summary) -> list[Card]:
         card = Card(name[:1].upper() + name[1:], shown, value, change, difference > -0.01)
         found.insert(0, card)
     if both.final_bench:
-        before = both.teacher_bench.latency_us.p50 if both.teacher_bench else None
+        before = both.teacher_bench.p50_us if both.teacher_bench else None
         name = f"Latency, {RUNTIMES.get(both.final_bench.runtime, both.final_bench.runtime)}"
-        p50 = both.final_bench.latency_us.p50
-        found.append(_card(name, p50, before, "faster", units.microseconds))
+        p50 = both.final_bench.p50_us
+        if p50 is not None:
+            found.append(_card(name, p50, before, "faster", units.microseconds))
     return found
 
 
@@ -147,10 +148,10 @@ def _against(text: str, value: float, reference: float | None, less: str = "fewe
 
 
 def _latency(bench: BenchFigures | None, teacher: BenchFigures | None) -> Against:
-    if bench is None:
+    p50 = None if bench is None else bench.p50_us
+    if p50 is None:
         return Against(units.NONE)
-    p50 = bench.latency_us.p50
-    return _against(units.microseconds(p50), p50, teacher and teacher.latency_us.p50, "faster")
+    return _against(units.microseconds(p50), p50, teacher and teacher.p50_us, "faster")
 
 
 def scale(rows: list[ModelRow]) -> tuple[float, float]:

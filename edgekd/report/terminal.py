@@ -178,10 +178,10 @@ def _rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
     rows.append(_file_row(final, teacher))
     rows += _quality_rows(both)
     if both.final_bench is not None:
-        there = both.teacher_bench.latency_us.p50 if both.teacher_bench else None
-        here = both.final_bench.latency_us.p50
+        there = both.teacher_bench.p50_us if both.teacher_bench else None
+        here = both.final_bench.p50_us
         name = f"latency p50 on {both.final_bench.device}"
-        change = units.ratio(here, there, "faster", "slower") if there else ""
+        change = units.ratio(here, there, "faster", "slower") if there and here else ""
         rows.append((name, units.microseconds(there), units.microseconds(here), change))
     return rows
 
@@ -227,7 +227,8 @@ def _quality_rows(both: figures.Comparison) -> list[tuple[str, str, str, str]]:
 def _verdict(budget: figures.BudgetFigures) -> RenderableType:
     from rich.text import Text
 
-    style, word = ("green", "kept  ") if budget.ok else ("bold red", "MISSED")
+    style = "green" if budget.ok else "bold red"
+    word = "kept  " if budget.ok else budget.verdict.upper()
     reached = units.quantity(budget.value, budget.unit)
     limit = f"{figures.relation(budget)} {units.quantity(budget.limit, budget.unit)}"
     return Text.assemble((word, style), f"  {budget.name}: {reached} ({limit})")

@@ -149,8 +149,10 @@ def _trim(text: str) -> str:
     return re.sub(r"(\.\d*[1-9])0+$", r"\1", re.sub(r"\.0+(?= |$)", "", text))
 
 
-def quantity(value: float, unit: str) -> str:
+def quantity(value: float | None, unit: str) -> str:
     """A number in its unit (see `BudgetFigures.unit`), short where it is round: `40 kB`."""
+    if value is None:
+        return NONE
     return _trim(_quantity(value, unit))
 
 

@@ -26,7 +26,8 @@ def run(job: Job[BenchStage]) -> Made:
     """Measures time, memory and test accuracy.
 
     Raises:
-        StageError: a device cannot be reached or a file does not run there.
+        StageError: no device can be reached, or a file runs on none. Where one device of several
+            fails, the others' figures count, and a warning tells of it.
     """
     from edgekd.bench.jobs import BenchModel, measure
     from edgekd.data.dataset import load
@@ -44,6 +45,7 @@ def run(job: Job[BenchStage]) -> Made:
         if role != "data"
         for model in read_json(folder / MANIFEST)["models"]
     ]
+    warnings: list[str] = []
     rows = measure(
         models,
         job.settings.bench,
@@ -52,8 +54,9 @@ def run(job: Job[BenchStage]) -> Made:
         run_folder=_run_folder(job),
         base=job.base,
         progress=job.progress,
+        told=warnings.append,
     )
-    return Made(note=f"{len(rows)} measurements", bench=rows)
+    return Made(note=f"{len(rows)} measurements", bench=rows, warnings=warnings)
 
 
 def _run_folder(job: Job[BenchStage]) -> Path:
