@@ -173,7 +173,7 @@ def overrides(arm: Arm, name: str, tier: Tier, limit: float) -> list[str]:
     ]
     if arm.pruned:
         found += [
-            f"prune={{target: bytes, limit: {limit:.0f}, round_to: 2}}",
+            f"prune={{target: bytes, limit: {limit:.0f}}}",
             f"prune.train.epochs={tier.recover}",
         ]
     return found

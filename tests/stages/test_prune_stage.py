@@ -60,7 +60,7 @@ def run(root: Path, out: Path, file: dict[str, str] | None = None, **settings: A
     return prune.run(Job(stage, inputs, out, "prune", 0, root, SILENT))
 
 
-GRADUAL = {"keep": 0.7, "importance": "taylor", "steps": 3, "step_epochs": 1, "round_to": 4}
+GRADUAL = {"keep": 0.7, "importance": "taylor", "steps": 3, "step_epochs": 1}
 
 
 def test_gradual_pruning_goes_on_where_it_was_killed(
@@ -122,7 +122,7 @@ def test_the_file_has_the_bytes_that_were_asked(
 
 
 @pytest.mark.slow
-def test_a_latency_is_measured_of_files(root: Path, tmp_path: Path, capsys: Any):
+def test_a_latency_is_measured_of_files(root: Path, tmp_path: Path):
     told: list[str] = []
 
     class Told(type(SILENT)):  # type: ignore[misc]
@@ -140,7 +140,7 @@ def test_a_latency_is_measured_of_files(root: Path, tmp_path: Path, capsys: Any)
     (tmp_path / "p").mkdir()
     prune.run(Job(stage, inputs, tmp_path / "p", "prune", 0, root, Told()))
     times = [float(text.split()[-2]) for text in told if text.endswith("ms")]
-    assert len(times) >= 2 and min(times) <= 0.9 * times[0]
+    assert len(times) >= 2 and min(times) <= 0.9 * times[0] + 0.001  # they are told so finely
     known = load_data(root / "data")
     student, pruned = load(root / "student").model, load(tmp_path / "p").model
     assert macs(pruned, known.spec) < macs(student, known.spec)
@@ -162,7 +162,6 @@ def test_distilled_pruned_gradually_by_gradients_quantized_and_exported_in_one_r
             "importance": "taylor",
             "steps": 2,
             "step_epochs": 1,
-            "round_to": 4,
             "train": TRAIN,
         },
         "quantize": {"mode": "qat", "train": {"epochs": 1}},
