@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).resolve().parent
 NO_EFFECT = ("edgekd.config", "edgekd.errors", "edgekd.progress", "edgekd.store", "edgekd.results")
 """Modules that cannot change a result: settings are in the key by value, the rest only says how
 results are told and kept."""
-COMPUTES = ("edgekd.config.schedules",)
+COMPUTES = ("edgekd.config.schedules", "edgekd.config.pruning")
 """Settings that a training asks for numbers, epoch by epoch."""
 DISTRIBUTIONS = {
     "ai_edge_litert": "ai-edge-litert",

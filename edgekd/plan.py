@@ -387,13 +387,18 @@ class _Branch:
         return {"teacher": added}
 
     def routed(self) -> dict[str, Any]:
-        """What an export by onnx2tf depends on beside its settings."""
+        """What an export by tools of other environments depends on beside its settings."""
         export = self.pipeline.export
-        if export.route == "litert" or "tflite" not in export.formats:
+        wanted = {
+            "onnx2tf": export.route != "litert",
+            "tflite-support": export.metadata is not None,
+        }
+        if "tflite" not in export.formats or not any(wanted.values()):
             return {}
-        from edgekd.environments import environment_key
+        from edgekd.environments import environment_key, scripts_key
 
-        return {"onnx2tf": environment_key("onnx2tf")}
+        found = {name: environment_key(name) for name, needed in wanted.items() if needed}
+        return {**found, "scripts": scripts_key()}
 
     def trained(
         self, model: ModelSettings, precision: str, method: Method | None = None

@@ -601,9 +601,9 @@ class Summary(Figures):
     teachers: list[TeacherFigures] = []
     """What the teachers are worth as teachers."""
     retention: list[RetentionFigures] = []
+    """What every form of the student kept of the teacher."""
     layers: list[LayerFigures] = []
     """What each layer of the int8 network loses."""
-    """What every form of the student kept of the teacher."""
     gain: list[GainFigures] = []
     """What the teacher brought, where the pipeline has a control arm; once a seed and, of several,
     over them."""

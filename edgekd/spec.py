@@ -166,6 +166,14 @@ class ModelSpec(BaseModel):
         std, mean = np.asarray(self.target_std), np.asarray(self.target_mean)
         return np.asarray(outputs, np.float64) * std + mean
 
+    def with_raw_answers(self) -> ModelSpec:
+        """The same of a file whose answers to a regression are in raw units already."""
+        if self.task != "regression":
+            return self
+        count = len(self.labels)
+        plain = {"target_mean": (0.0,) * count, "target_std": (1.0,) * count}
+        return self.model_copy(update=plain)
+
 
 Precision = Literal["float32", "float16", "int8", "int8-dynamic", "int8-weights", "int16x8"]
 """In which numbers an exported file stores and computes; see docs/export.md."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ class Ready:
     spec: ModelSpec
     """What its outputs answer."""
     notes: tuple[str, ...] = ()
+    foreign: bool = False
+    """Whether the file tells nothing of itself: several labels may come as probabilities."""
 
 
 def of_own_file(source: str, spec: ModelSpec) -> Ready:
@@ -69,7 +72,14 @@ def _check_samples(data: Dataset, spec: ModelSpec, source: str) -> None:
     fix = "give the pipeline file that the model was made by: its data is read as there"
     if data.task != spec.task:
         raise DataError(f"The model is for {spec.task}, the data for {data.task}.", where=source)
-    for own, given in zip(spec.input.inputs, data.spec.inputs, strict=False):
+    counts = len(spec.input.inputs), len(data.spec.inputs)
+    if counts[0] != counts[1]:
+        raise DataError(
+            f"The model has {counts[0]} inputs, and a sample of the data {counts[1]}.",
+            where=source,
+            fix=fix,
+        )
+    for own, given in zip(spec.input.inputs, data.spec.inputs, strict=True):
         if own.shape != given.shape or own.kind != given.kind:
             raise DataError(
                 f"The model takes {own.kind} {own.shape}, and a sample of the data is {given.kind} "
@@ -86,7 +96,7 @@ def _check_samples(data: Dataset, spec: ModelSpec, source: str) -> None:
 
 
 def of_foreign_file(
-    source: str, file: LoadedFile, path: Path, settings: OnnxInput, label: str | None
+    source: str, file: LoadedFile, path: Path, settings: OnnxInput, label: Sequence[str]
 ) -> Ready:
     """The test part of a source as a file takes it that does not tell how.
 
@@ -114,4 +124,5 @@ def of_foreign_file(
         "training samples' mean and deviation; else say --scale, --mean and --std"
     )
     test = (feed(np.asarray(data.test.x)), data.test.y)
-    return Ready(test, data.model_spec(path.stem), () if settings.scaled else (told,))
+    spec = data.model_spec(path.stem).with_raw_answers()
+    return Ready(test, spec, () if settings.scaled else (told,), foreign=True)

@@ -63,11 +63,18 @@ def _matched(
 ) -> Iterator[Pair]:
     lone = all(len({row.model for row in rows}) == 1 for rows in (first, second))
     for one in _timed(first):
-        for other in _timed(second):
-            names = {PurePath(row.model).name for row in (one, other)}
-            if (lone or len(names) == 1) and _place(one) == _place(other):
-                yield Pair(one, other, _times(one, other, confidence, paired=False))
-                break
+        there = [row for row in _timed(second) if _place(row) == _place(one)]
+        same = [row for row in there if row.model == one.model] or [
+            row for row in there if lone or PurePath(row.model).name == PurePath(one.model).name
+        ]
+        if len({row.model for row in same}) > 1:
+            raise DataError(
+                f"Several files of the second result may be meant by {one.model}.",
+                where=", ".join(row.model for row in same),
+                fix="measure files of other names, or one at a time",
+            )
+        if same:
+            yield Pair(one, same[0], _times(one, same[0], confidence, paired=False))
 
 
 def _timed(rows: Sequence[BenchRow]) -> list[BenchRow]:

@@ -150,7 +150,9 @@ def bench_files(
                 ready = _ready(str(data), file, path, given, label)
                 inputs = Path(folder) / str(number)
                 inputs.mkdir()
-                judges[path] = Scores(ready.test, ready.spec, inputs, given.output)
+                judges[path] = Scores(
+                    ready.test, ready.spec, inputs, given.output, foreign=ready.foreign
+                )
                 notes[str(path)] = ready.notes
         result = _measure(models, settings, judges, more=more, progress=progress)
     for row in result.rows:
@@ -256,7 +258,7 @@ def _ready(
     """The test data as the file takes it."""
     deployed = file.describe()
     if deployed is None:
-        return of_foreign_file(data, file, path, given, label[0] if label else None)
+        return of_foreign_file(data, file, path, given, label)
     if Path(data).suffix.lower() in (".npz", *SUFFIXES):
         return Ready(read_test(Path(data), deployed, path, label), deployed.model)
     if label:

@@ -23,11 +23,18 @@ class Scores:
     """The test data, and what a file's outputs are worth."""
 
     def __init__(
-        self, test: Test, spec: ModelSpec | None, folder: Path, answer: str | None = None
+        self,
+        test: Test,
+        spec: ModelSpec | None,
+        folder: Path,
+        answer: str | None = None,
+        *,
+        foreign: bool = False,
     ) -> None:
         x, self.y = test
         self.spec = spec
         self.answer = answer
+        self.foreign = foreign
         self.inputs: dict[str, Path] = {}
         self.received = folder / OUTPUTS
         for number, (name, values) in enumerate(named(x).items()):
@@ -55,6 +62,8 @@ class Scores:
                 where=", ".join(spec.labels[:6]),
                 fix="give data with the classes that the model was trained on",
             )
+        if self.foreign and spec.task == "multilabel" and 0 <= outputs.min() <= outputs.max() <= 1:
+            outputs = outputs - np.float32(0.5)  # probabilities: logits are judged by their sign
         return metrics.judge(spec, outputs, self.y, runtime=runtime, split="test")
 
 

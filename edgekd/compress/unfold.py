@@ -167,7 +167,36 @@ def _stack(call: Call, parts: Sequence[Node], axis: int = 0) -> Node:
     return call(aten.cat.default, [call(aten.unsqueeze.default, x, axis) for x in parts], axis)
 
 
+def _padded(operator: Any) -> Callable[..., Any]:
+    """A convolution with `padding="same"` or "valid", in numbers; uneven ones stay as they are."""
+
+    def write(
+        call: Call,
+        x: Node,
+        weight: Node,
+        bias: Node | None = None,
+        stride: Any = 1,
+        padding: str = "valid",
+        dilation: Any = 1,
+        groups: int = 1,
+    ) -> Node | None:
+        sizes = list(weight.meta["val"].shape[2:])
+        stride, steps = (
+            list(given) if isinstance(given, list | tuple) else [given] * len(sizes)
+            for given in (stride, dilation)
+        )
+        wide = [step * (size - 1) for step, size in zip(steps, sizes, strict=True)]
+        if padding == "same" and any(each % 2 for each in wide):
+            return None
+        numbers = [each // 2 if padding == "same" else 0 for each in wide]
+        return call(operator, x, weight, bias, stride, numbers, steps, groups)
+
+    return write
+
+
 UNFOLDED: dict[Any, Callable[..., Any]] = {
+    aten.conv1d.padding: _padded(aten.conv1d.default),
+    aten.conv2d.padding: _padded(aten.conv2d.default),
     aten.hardsigmoid.default: _hardsigmoid,
     aten.hardswish.default: _hardswish,
     aten.silu.default: _silu,

@@ -346,6 +346,19 @@ class Pipeline(Settings):
                 "prune.target: an int16x8 file needs the trained network's ranges before it can be "
                 "measured: take target: macs or parameters"
             )
+        export, quantize = self.export, self.quantize
+        other = {
+            "quantize.keep_float: auto": quantize is not None and quantize.keep_float == "auto",
+            "export.metadata": export.metadata is not None,
+            "export.preprocess: baked": export.preprocess == "baked",
+            "export.route: onnx2tf": export.route == "onnx2tf",
+        }
+        found = [field for field, given in other.items() if given]
+        if measured and found:
+            raise ValueError(
+                f"prune.target: bytes and latency are measured of a plain file, and {found[0]} "
+                "makes another: take target: macs or parameters, or leave that out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +64,22 @@ class _Data(Settings):
 
 
 def named_data(
-    source: str, *, label: str | None = None, size: tuple[int, int] | None = None
+    source: str, *, label: Sequence[str] = (), size: tuple[int, int] | None = None
 ) -> Dataset:
     """The data set that `--data` names.
 
     Args:
-        label: a table's column of the label, where it is not the last.
+        label: a table's columns of the answers, where that is not the last one.
         size: height and width that pictures are brought to, where the source does not say.
 
     Raises:
         EdgekdError: there is no such thing, or it cannot be used.
     """
     fields = data_fields(source)
-    if label is not None:
+    if label:
         if fields["source"] != "table":
             raise DataError("Only a table has a column of labels.", where=f"--label; {source}")
-        fields["label"] = [label]
+        fields["label"] = list(label)
     if size is not None and fields["source"] in SIZED:
         fields.setdefault("size", list(size))
     return load_source(validate(_Data, {"data": fields}).data, Path.cwd())

@@ -22,6 +22,7 @@ OPTIONS = (
     "ServerAliveInterval=10",  # a connection that is dead is noticed within 30 s
     "ServerAliveCountMax=3",
     "Compression=no",
+    "ControlPersist=no",  # else the connection goes to the background, where nobody ends it
 )
 LOST = 255
 

@@ -13,7 +13,15 @@ from edgekd.environments.make import (
     EnvironmentMissing,
     environment,
     environment_key,
+    scripts_key,
 )
 from edgekd.environments.script import run
 
-__all__ = ["ENVIRONMENTS", "EnvironmentMissing", "environment", "environment_key", "run"]
+__all__ = [
+    "ENVIRONMENTS",
+    "EnvironmentMissing",
+    "environment",
+    "environment_key",
+    "run",
+    "scripts_key",
+]

@@ -97,6 +97,12 @@ def environment_key(name: str) -> str:
     return digest([hashlib.sha256(pins).hexdigest(), platform.system(), platform.machine()])
 
 
+def scripts_key() -> str:
+    """What the scripts that run in the environments say: no import leads to them."""
+    files = sorted((HERE / "scripts").glob("*.py"))
+    return digest([[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files])
+
+
 def environments_folder() -> Path:
     """Where they lie: $EDGEKD_ENVIRONMENTS, or `environments` in edgekd's cache folder."""
     own = os.environ.get("EDGEKD_ENVIRONMENTS")

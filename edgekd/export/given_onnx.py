@@ -120,19 +120,26 @@ def told_of(model: Any, path: Path) -> DeployedSpec | None:
     """What a file of edgekd tells about itself; None of any other.
 
     Raises:
-        StageError: it is of another version of edgekd.
+        StageError: it is of another version of edgekd, or its preprocessing is baked in.
     """
     text = next((p.value for p in model.metadata_props if p.key == METADATA_NAME), None)
     if text is None:
         return None
     try:
-        return DeployedSpec.model_validate_json(text)
+        told = DeployedSpec.model_validate_json(text)
     except ValidationError as error:
         raise StageError(
             "The description inside this .onnx file cannot be read.",
             where=f"{path}: {error.errors()[0]['msg']}",
             fix="export the model again with this version of edgekd",
         ) from error
+    if told.preprocess == "baked":
+        raise StageError(
+            "This .onnx file normalises its input itself and gives probabilities.",
+            where=str(path),
+            fix="give the file that was exported with preprocess: app",
+        )
+    return told
 
 
 def _told(model: Any, path: Path) -> DeployedSpec | None:

@@ -84,7 +84,10 @@ def write(
 def _in_precision(model: Any, precision: Precision) -> Any:
     """The float model in one of the precisions that are made of it; others as they are."""
     if precision == "float16":
-        return to_float16(model)
+        try:
+            return to_float16(model)
+        except Exception as error:
+            raise conversion_error(error, "ONNX") from error
     if precision == "int8-weights":
         onnx_int8.store_int8(model.graph)
     elif precision == "int8-dynamic":

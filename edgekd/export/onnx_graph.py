@@ -75,7 +75,7 @@ def own_weights(graph: Any) -> None:
         for number, (user, place) in enumerate(users[1:], start=1):
             again = type(node)()
             again.CopyFrom(node)
-            again.name = again.output[0] = f"{node.output[0]}_{number}"
+            again.name = again.output[0] = f"{node.output[0]}_use{number}"
             graph.node.insert(list(graph.node).index(node), again)
             user.input[place] = again.output[0]
     uses: Counter[str] = Counter()
@@ -87,7 +87,7 @@ def own_weights(graph: Any) -> None:
             if not shared:
                 continue
             if uses[shared]:
-                node.input[place] = f"{shared}_{uses[shared]}"
+                node.input[place] = f"{shared}_use{uses[shared]}"
                 _add(graph, node.input[place], arrays[shared])
             uses[shared] += 1
 

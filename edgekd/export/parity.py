@@ -77,12 +77,16 @@ def compare(
     and its sample is a near-tie. Of a regression, answers are the same within 2 steps.
 
     Raises:
-        ValueError: the shapes differ, or there is no sample, or an output is not finite.
+        ValueError: the shapes differ, or there is no sample.
+        StageError: an output is not finite.
     """
     if reference.shape != other.shape or reference.ndim != 2 or not len(reference):
         raise ValueError(f"logits of shapes {reference.shape} and {other.shape}")
     if not (np.isfinite(reference).all() and np.isfinite(other).all()):
-        raise ValueError("logits that are not finite")
+        raise StageError(
+            "An exported file, or the network, answers with values that are no finite numbers.",
+            fix="leave this precision or route out; float16 ends at 65504",
+        )
     steps = np.abs(reference.astype(np.float64) - other) / step
     near, clear, same = _answers(task, reference.astype(np.float64), other, step, steps)
     wrong = np.flatnonzero(clear & ~same)

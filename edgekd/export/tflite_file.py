@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from edgekd.export import flatbuffer, tflite_weights
-from edgekd.export.baked import Baked, baked_spec, raw_example
+from edgekd.export.baked import Baked, baked_spec, is_pixels, raw_example
 from edgekd.export.deployed import Precision, deployed, example
 from edgekd.export.failure import conversion_error
 from edgekd.export.quiet import quiet
@@ -135,8 +135,13 @@ def converted(
             import litert_torch
             from litert_torch.quantize.quant_config import QuantConfig
 
-            images = [i for i, part in enumerate(spec.input.inputs) if len(part.shape) == 3]
-            if images and not baked:
+            images = [
+                number
+                for number, part in enumerate(spec.input.inputs)
+                # A baked file moves the channels of pixels itself, and sounds have none.
+                if len(part.shape) == 3 and not (baked and (is_pixels(part) or part.sound))
+            ]
+            if images:
                 module = litert_torch.to_channel_last_io(module, args=images)
                 inputs = tuple(
                     part.movedim(1, -1).contiguous() if number in images else part

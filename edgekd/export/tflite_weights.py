@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.errors import StageError
+from edgekd.export.failure import conversion_error
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 """Operators whose weights become int8."""
@@ -105,10 +106,13 @@ def _quantized(content: bytes, recipe: Any, samples: Sequence[Feed] = ()) -> byt
 
     manager = RecipeManager()
     recipe(manager)
-    with _silent():
-        quantizer = Quantizer(content, manager.get_quantization_recipe())
-        ranges = _ranges(quantizer, content, samples) if quantizer.need_calibration else None
-        made = quantizer.quantize(ranges).quantized_model
+    try:
+        with _silent():
+            quantizer = Quantizer(content, manager.get_quantization_recipe())
+            ranges = _ranges(quantizer, content, samples) if quantizer.need_calibration else None
+            made = quantizer.quantize(ranges).quantized_model
+    except Exception as error:
+        raise conversion_error(error, "TFLite") from error
     assert made is not None
     return bytes(made)
 

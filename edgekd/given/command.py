@@ -52,7 +52,7 @@ def quantize(
         raise ConfigError("There is no such .onnx file.", where=str(path.absolute()))
     sources = inputs_of(read_onnx(path).graph)
     size = picture_size(_shape(sources[0]), settings.layout) if sources else None
-    data = named_data(source, label=label, size=size)
+    data = named_data(source, label=[label] if label else (), size=size)
     chosen: Any = CALIBRATIONS if calibrate == "auto" else (calibrate,)
     return quantize_file(
         path, data, out, settings=settings, calibrations=chosen, samples=samples, progress=progress

@@ -102,6 +102,8 @@ def quantize_file(
     with tempfile.TemporaryDirectory(prefix="edgekd-quantize-") as name:
         folder = Path(name)
         asker = _Asker(data, settings, folder)
+        if told_of(model, path) is None:
+            asker.spec = asker.spec.with_raw_answers()
         warnings = asker.adapted(path).warnings
         probe(path, runs=False)
         before = asker.answers(path, data.test)
@@ -154,7 +156,8 @@ class _Asker:
         return adapt(path, self.spec, self.settings, self._form(path), PLACE)
 
     def _form(self, path: Path) -> Path:
-        return self.folder / f"adapted-{path.stem}.onnx"
+        kind = "int8" if path.is_relative_to(self.folder) else "given"
+        return self.folder / f"adapted-{kind}-{path.stem}.onnx"
 
     def answers(self, path: Path, split: Split) -> NDArray[np.float32]:
         """Outputs (N, C) in the data's order of classes.

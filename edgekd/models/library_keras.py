@@ -68,9 +68,9 @@ def from_keras(
             str(settings.name), error, "save it again with model.save('x.keras')"
         ) from error
     network = _network(model, spec, classes, where, bool(settings.pretrained))
-    front = nn.Identity()
-    if settings.pretrained:
-        front = _front(settings, spec, network.steps[0]["kind"] == "affine", where)
+    front, rescales = nn.Identity(), network.steps[0]["kind"] == "affine"
+    if settings.pretrained or rescales:  # a first layer that rescales wants raw values
+        front = _front(settings, spec, rescales, where)
     facts = {PLAN: network.steps, FRONT: isinstance(front, Affine)}
     made = Adapted(Found(network, facts=facts), front)
     try_out(made, str(settings.name), spec, classes)
@@ -171,7 +171,7 @@ def _end(plan: Plan, classes: int, weights: bool, where: str) -> None:
     old = plan.layers[key]
     last["arguments"]["out_features"] = classes
     fresh = nn.Linear(old.in_features, classes, bias=old.bias is not None)  # type: ignore[arg-type]
-    if weights and classes == 2 and outputs == 1 and squashed == "sigmoid":
+    if weights and classes == 2 and outputs == 1 and squashed in (None, "linear", "sigmoid"):
         state = {name: torch.cat([torch.zeros_like(t), t]) for name, t in old.state_dict().items()}
         fresh.load_state_dict(state)
     plan.layers[key] = fresh

@@ -174,10 +174,12 @@ def _bits(kind: int) -> int | None:
 
 def _check_external(tensor: Any, name: str, needed: int, path: Path) -> None:
     told = {entry.key: entry.value for entry in tensor.external_data}
-    folder = path.resolve().parent
+    # The model may be a link, as in Hugging Face's cache, and the weights one beside it.
+    beside, folder = path.absolute().parent, path.resolve().parent
     file = told.get("location", "")
-    full = (folder / file).resolve()
-    if not file or Path(file).is_absolute() or not full.is_relative_to(folder):
+    full = (beside / file).resolve()
+    inside = any(full.is_relative_to(each) for each in (beside.resolve(), folder))
+    if not file or Path(file).is_absolute() or ".." in Path(file).parts or not inside:
         raise StageError(
             f"The weights {name} of this .onnx file lie at {file!r}, out of its folder.",
             where=str(path),

@@ -127,7 +127,6 @@ class _Walk:
         for tensor in tensors:
             self._tensor(tensor)
         read.octets(graph, GRAPH_NAME)
-        self.demand(bool(self._numbers(graph, GRAPH_OUTPUTS)))
         for slot in (GRAPH_INPUTS, GRAPH_OUTPUTS):
             self._indices(graph, slot, len(tensors), optional=False)
         for operator in self.tables(graph, GRAPH_OPERATORS):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgekd.config.base import Settings
 from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import BY_ONNX2TF, ExportSettings
+from edgekd.environments import EnvironmentMissing
 from edgekd.errors import ConfigError, StageError
 from edgekd.export.routes import routes
 from edgekd.results import ModelFigures, ParityFigures
@@ -60,6 +61,8 @@ def run(job: Job[ExportStage]) -> Made:
     """
     try:
         return _export(job)
+    except EnvironmentMissing:
+        raise  # it may be there at the next call, and a finished stage is not made again
     except StageError as error:
         if job.settings.role == "student":
             raise

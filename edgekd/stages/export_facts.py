@@ -37,7 +37,10 @@ def describe(
             add_to_tflite(path, told, facts, progress)
         except StageError as error:
             detail = f" ({error.where})" if error.where else ""
-            warnings.append(f"TFLite files have no metadata for Android: {error.what}{detail}")
+            warnings.append(
+                f"TFLite files have no metadata for Android: {error.what}{detail}. "
+                "`edgekd run --from export` tries again"
+            )
     write_facts(path, told, facts)
     return warnings
 

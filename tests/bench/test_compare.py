@@ -235,3 +235,12 @@ def test_standard_output_alone(tmp_path):
     path = str(Tiny().write(tmp_path, "onnx", "float32"))
     done = CliRunner().invoke(app, ["bench", path, "--threads", "1", "--quick", "--json", "-"])
     assert BenchResult.model_validate_json(done.stdout).rows[0].processes == 1
+
+
+def test_files_of_one_name_are_matched_by_their_paths():
+    names = ("a/student.tflite", "b/student.tflite")
+    pairs = between(result(*map(row, names)), result(*map(row, reversed(names))), 0.95)
+    assert [(p.first.model, p.second.model) for p in pairs] == [(n, n) for n in names]
+    elsewhere = result(row("c/student.tflite"), row("d/student.tflite"))
+    with pytest.raises(DataError, match="Several files"):
+        between(result(*map(row, names)), elsewhere, 0.95)

@@ -65,3 +65,17 @@ def test_schedules_are_those_of_their_equations() -> None:
     assert cubic == pytest.approx([20 + 80 * (1 - t) ** 3 for t in (0.25, 0.5, 0.75, 1)])
     linear = PruneSettings(limit=20, steps=4, schedule="linear").limits(100)
     assert linear == pytest.approx([80, 60, 40, 20])
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"export": {"metadata": {}}}, "export.metadata"),
+        ({"export": {"preprocess": "baked"}}, "baked"),
+        ({"quantize": {"keep_float": "auto"}}, "keep_float"),
+    ],
+)
+def test_a_size_is_measured_of_the_file_that_is_deployed(more: dict, says: str):
+    raw = {"name": "p", "quantize": "qat", "prune": {"target": "bytes", "limit": "40 kB"}, **more}
+    with pytest.raises(ValidationError, match=says):
+        Pipeline.model_validate(raw)

@@ -179,3 +179,15 @@ def test_the_command_prints_what_a_user_expects(digits_net, tmp_path, capsys, mo
     for part in ("as given", "net-int8.onnx", "accuracy on test", "answer alike", "in float"):
         assert part in shown
     assert (tmp_path / "o" / "net-int8.onnx").is_file()
+
+
+def test_a_last_batch_need_not_be_full(digits_net, data, tmp_path):
+    found = quantize_file(
+        digits_net,
+        data,
+        tmp_path,
+        settings=OnnxInput(scale=SCALE),
+        calibrations=("entropy",),
+        samples=50,
+    )
+    assert found.samples == 50 and found.file.is_file()
