@@ -14,6 +14,7 @@ from torch.fx import GraphModule, Node
 aten = torch.ops.aten
 
 WEIGHTED = (aten.conv1d.default, aten.conv2d.default, aten.linear.default)
+TRANSPOSED = (aten.conv_transpose1d.default, aten.conv_transpose2d.input)
 DEQUANTIZE = torch.ops.quantized_decomposed.dequantize_per_tensor.default
 DEQUANTIZE_CHANNELS = torch.ops.quantized_decomposed.dequantize_per_channel.default
 
@@ -59,7 +60,8 @@ def fold_qat(graph_module: GraphModule) -> None:
         assert isinstance(scaled, Node)
         weight = tensor_of(graph_module, scaled.args[0])
         assert weight is not None
-        folded, bias = _folded(graph_module, norm, weight, conv_bias)
+        axis = 1 if conv.target in TRANSPOSED else 0
+        folded, bias = _folded(graph_module, norm, weight, conv_bias, axis)
         with graph_module.graph.inserting_before(given):
             new_weight = _parameter(graph_module, f"{conv.name}_weight", folded, scaled)
         with graph_module.graph.inserting_before(conv):
@@ -76,15 +78,21 @@ def fold_qat(graph_module: GraphModule) -> None:
 
 
 def _folded(
-    graph_module: GraphModule, norm: Node, weight: Tensor, bias: Tensor | None
+    graph_module: GraphModule, norm: Node, weight: Tensor, bias: Tensor | None, axis: int = 0
 ) -> tuple[Tensor, Tensor]:
+    """Weight and bias of both as one.
+
+    Args:
+        axis: of the weight's output channels.
+    """
     gamma, beta, mean, var = (tensor_of(graph_module, node) for node in norm.args[1:5])
     assert gamma is not None and beta is not None and mean is not None and var is not None
     eps = norm.args[7]
     assert isinstance(eps, float)
     with torch.no_grad():
         factor = gamma / torch.sqrt(var + eps)
-        shape = [-1] + [1] * (weight.ndim - 1)
+        shape = [1] * weight.ndim
+        shape[axis] = -1
         start = torch.zeros_like(mean) if bias is None else bias
         return weight * factor.reshape(shape), (start - mean) * factor + beta
 
