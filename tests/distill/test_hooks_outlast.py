@@ -17,7 +17,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from edgekd.compress.prune import prune
 from edgekd.config.methods import ATSettings, FitNetSettings, VIDSettings
-from edgekd.config.stages import PruneSettings
+from edgekd.config.pruning import PruneSettings
 from edgekd.config.training import TrainSettings
 from edgekd.data.dataset import Split
 from edgekd.distill.losses import make_objective
