@@ -34,7 +34,7 @@ from benchmarks.common import (
     started,
 )
 from benchmarks.compression.picture import draw
-from benchmarks.distillation.arms import name_of, shared
+from benchmarks.distillation.arms import data_set, shared
 from benchmarks.distillation.methods import verdict
 from benchmarks.spine.cifar import as_npz
 from edgekd.report.terminal import PlainProgress
@@ -97,7 +97,7 @@ def main() -> None:
     chosen = parser.parse_args()
     warnings.simplefilter("ignore", FutureWarning)  # of torch, told to its own developers
     start = started()
-    name = name_of(chosen)
+    name = data_set(chosen.data)
     found, minutes = trained(name, chosen)
     figures = compared(found) | {"minutes_a_seed": minutes}
     chosen.results.mkdir(parents=True, exist_ok=True)

@@ -39,11 +39,15 @@ def parser(description: str | None, script: str) -> argparse.ArgumentParser:
     return found
 
 
+def data_set(path: Path) -> str:
+    """Which of the two data sets a file is."""
+    return "cifar10" if path.stem.startswith("cifar10") else "spoken-digits"
+
+
 def name_of(chosen: argparse.Namespace) -> str:
     """Which of the pipeline files beside this module."""
-    if chosen.data.stem.startswith("cifar10"):
-        return "cifar10"
-    return "strangers" if chosen.strangers else "spoken-digits"
+    name = data_set(chosen.data)
+    return "strangers" if chosen.strangers and name == "spoken-digits" else name
 
 
 def arm(

@@ -16,7 +16,7 @@ from edgekd.errors import StageError
 
 CLOSE = 0.98
 """A file with this share of the limit is near enough."""
-REFINEMENTS = 3
+REFINEMENTS = 4
 """Measurements, at most, after the first network that keeps the limit."""
 LEAST_STEP = 0.05
 """Share of the count that each next network is smaller, at least, until one keeps the limit."""

@@ -40,7 +40,9 @@ def dkd_by_hand(s: np.ndarray, t: np.ndarray, y: np.ndarray, temperature: float)
     target, rest = [], []
     for a, b, k in zip(s / temperature, t / temperature, y, strict=True):
         p, q = softmax(b), softmax(a)
-        target.append(rel_entr([p[k], 1 - p[k]], [q[k], 1 - q[k]]).sum())
+        # Of a network that is sure, 1 - p[k] has lost its digits: the others are summed instead.
+        p_rest, q_rest = np.delete(p, k).sum(), np.delete(q, k).sum()
+        target.append(rel_entr([p[k], p_rest], [q[k], q_rest]).sum())
         p, q = softmax(np.delete(b, k)), softmax(np.delete(a, k))
         rest.append(rel_entr(p, q).sum())
     return np.mean(target) * temperature**2, np.mean(rest) * temperature**2
