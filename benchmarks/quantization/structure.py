@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from edgekd.given.stayed import in_float, optimised
+
 FLOAT32 = 0
 """Of TFLite's TensorType."""
 ENDS = ("QuantizeLinear", "DequantizeLinear")
@@ -34,20 +36,12 @@ def onnx_left(path: Path) -> tuple[int, Counter[str]]:
 
     What changes the type of the input and of the output does not count.
     """
-    import onnx
-    import onnxruntime
-
     with tempfile.TemporaryDirectory() as folder:
-        optimised = Path(folder) / "optimised.onnx"
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.optimized_model_filepath = str(optimised)
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        graph = onnx.load(str(optimised)).graph
+        graph = optimised(path, Path(folder)).graph
     made_by = {name: node for node in graph.node for name in node.output}
     used_by = {name: node for node in graph.node for name in node.input}
     outside = {value.name for value in (*graph.input, *graph.output)}
-    pairs, floats = 0, Counter[str]()
+    pairs = 0
     for node in graph.node:
         if node.op_type in ENDS:
             # int8 outside, uint8 inside: each end is a pair that makes the one of the other.
@@ -56,11 +50,7 @@ def onnx_left(path: Path) -> tuple[int, Counter[str]]:
                 name for n in near if n is not None and n.op_type in ENDS for name in touched(n)
             }
             pairs += not (outside & names)
-            continue
-        sources = [made_by[name] for name in node.input if name in made_by]
-        if any(source.op_type == "DequantizeLinear" for source in sources):
-            floats[node.op_type] += 1
-    return pairs, floats
+    return pairs, in_float(graph)
 
 
 def touched(node: Any) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,7 @@ def read_test(data: Path, deployed: DeployedSpec, model: Path, label: Sequence[s
             where=str(data),
             fix="give a .csv or .parquet file with the columns of the training data",
         )
-    try:
-        with np.load(data, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise DataError("This is not an .npz file.", where=str(data))
-            x = _either(arrays, "x_test", "x", data)
-            y = _either(arrays, "y_test", "y", data)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError("This .npz file cannot be read.", where=f"{data}: {error}") from error
+    x, y = npz_arrays(data, ("x_test", "x"), ("y_test", "y"))
     samples = arrange(x, spec.input, f"{data}, x")
     targets = targets_of(y, len(samples), spec, str(data))
     if len(samples) != len(targets):
@@ -64,10 +58,25 @@ def read_test(data: Path, deployed: DeployedSpec, model: Path, label: Sequence[s
     return spec.input.normalise(samples), targets
 
 
-def _either(arrays: Any, first: str, second: str, data: Path) -> NDArray[Any]:
-    for name in (first, second):
+def npz_arrays(data: Path, *wanted: Sequence[str]) -> list[NDArray[Any]]:
+    """Arrays of an .npz file, each the first that there is of some names.
+
+    Raises:
+        DataError: the file cannot be read, or has none of the names.
+    """
+    try:
+        with np.load(data, allow_pickle=False) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise DataError("This is not an .npz file.", where=str(data))
+            return [_first(arrays, names, data) for names in wanted]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError("This .npz file cannot be read.", where=f"{data}: {error}") from error
+
+
+def _first(arrays: Any, names: Sequence[str], data: Path) -> NDArray[Any]:
+    for name in names:
         if name in arrays:
             return arrays[name]
     raise DataError(
-        f"There is no array {second}.", where=f"{data}: it has {', '.join(arrays.files)}"
+        f"There is no array {names[-1]}.", where=f"{data}: it has {', '.join(arrays.files)}"
     )

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 
 class Device(Protocol):
-    """A machine that runs the agent. Entering the context connects, leaving it cleans up."""
+    """A machine that runs the agent. Entering the context connects, leaving it closes."""
 
     @property
     def name(self) -> str:
@@ -55,11 +55,18 @@ class Device(Protocol):
         """The machine's facts now: processor, cores, governor, load and so on."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def close(self) -> None:
+        """Ends the connection and removes what jobs left."""
+        ...
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()

@@ -8,18 +8,18 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from edgekd.config.device import DeviceSettings
 from edgekd.devices.answers import read_result, took_too_long
+from edgekd.devices.base import Device
 from edgekd.errors import StageError
 
 AGENT = Path(__file__).resolve().parents[1] / "agent" / "agent.py"
 
 
-class LocalDevice:
-    """Runs jobs in processes of the current Python. Implements `Device`."""
+class LocalDevice(Device):
+    """Runs jobs in processes of the current Python."""
 
     def __init__(self, settings: DeviceSettings) -> None:
         self._settings = settings
@@ -86,16 +86,8 @@ class LocalDevice:
 
         return machine_facts()
 
-    def __enter__(self) -> Self:
-        self.connect()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Removes the folder."""
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None

@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import IO, Any, Protocol, Self
+from typing import IO, Any, Protocol
 
 from edgekd.config.device import DeviceSettings
 from edgekd.devices import scripts
 from edgekd.devices.answers import OVER, read_result, tail, took_too_long
+from edgekd.devices.base import Device
 from edgekd.devices.local import AGENT
 from edgekd.errors import StageError
 
@@ -56,8 +56,8 @@ class Done:
     stderr: str
 
 
-class RemoteDevice:
-    """Runs jobs through a shell. Implements `Device`.
+class RemoteDevice(Device):
+    """Runs jobs through a shell.
 
     What a device holds lies in one folder: `files/` by their hash, `jobs/` one folder a
     connection, and one `env-*` for each Python environment that was made.
@@ -281,18 +281,6 @@ class RemoteDevice:
             self._jobs = None
             self._there.clear()
             self._shell.close()
-
-    def __enter__(self) -> Self:
-        self.connect()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def stored_name(file: Path) -> str:

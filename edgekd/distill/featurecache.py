@@ -27,6 +27,7 @@ from edgekd import inputs
 from edgekd.config.data import Augment
 from edgekd.data.dataset import Split
 from edgekd.distill.features import FeaturePart
+from edgekd.distill.probe import TOLERANCE, probe
 from edgekd.distill.taps import Taps
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
@@ -40,10 +41,6 @@ BATCH = 256
 """Samples that the teacher sees at a time."""
 BYTES = 2
 """Of a float16."""
-PROBES = 16
-"""Entries that are computed again when a cache is made."""
-PROBE_TOLERANCE = 0.05
-"""Largest difference of a probed number, relative to the maps' largest."""
 SPARE = 64 << 20
 """Bytes that stay free on the disk."""
 
@@ -189,20 +186,16 @@ def check_features(
     Raises:
         StageError: they differ: the cache is not this teacher's.
     """
-    generator = torch.Generator().manual_seed(seed)
-    index = torch.randperm(len(train), generator=generator)[:PROBES].sort().values
-    view = int(torch.randint(augment.view_count, (1,), generator=generator))
-    where = device()
-    x, _ = varied(normalised(train, spec, where), index.to(where), augment, seed, view, spec)
-    fresh = _needed(teacher.to(where), parts, x)
-    for ours, theirs in zip(kept.at(view, index), fresh, strict=True):
+    some = probe(train, spec, augment, seed, augment.view_count)
+    fresh = _needed(teacher.to(device()), parts, some.x)
+    for ours, theirs in zip(kept.at(some.view, some.index), fresh, strict=True):
         for old, new in zip(ours, theirs, strict=True):
             now = new.cpu()
-            wrong = (now - old).abs().flatten(1).amax(1) > PROBE_TOLERANCE * float(now.abs().max())
+            wrong = (now - old).abs().flatten(1).amax(1) > TOLERANCE * float(now.abs().max())
             if wrong.any():
                 raise StageError(
                     "The cache of feature maps does not hold this teacher's maps.",
-                    where=f"view {view}, training sample {int(index[wrong][0])}",
+                    where=some.where(wrong),
                     fix="run again with --from features",
                 )
 

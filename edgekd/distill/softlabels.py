@@ -27,6 +27,7 @@ from torch import nn
 
 from edgekd.config.data import Augment
 from edgekd.data.dataset import Split
+from edgekd.distill.probe import TOLERANCE, probe
 from edgekd.distill.toplogits import compact
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
@@ -40,11 +41,6 @@ from edgekd.train.precision import device
 LOGITS, TOP, VALUES, FACTS = "logits.npy", "top.npy", "values.npy", "softlabels.json"
 BATCH = 512
 """Samples that the teacher sees at a time."""
-PROBES = 16
-"""Entries that are computed again when a cache is opened."""
-PROBE_TOLERANCE = 0.05
-"""Largest difference of a probed logit, relative to the logits' largest: float16 and other batch
-sizes move a logit by about a thousandth."""
 Chunk = tuple[int, int, NDArray[np.floating]]
 """View, first sample, and logits (n, C) from there on."""
 
@@ -233,20 +229,16 @@ def check_soft_labels(
     Raises:
         StageError: they differ: the cache is not this teacher's.
     """
-    generator = torch.Generator().manual_seed(seed)
-    index = torch.randperm(len(train), generator=generator)[:PROBES].sort().values
-    number = int(torch.randint(len(answers), (1,), generator=generator))
-    where = device()
-    x, _ = varied(normalised(train, spec, where), index.to(where), augment, seed, number, spec)
-    fresh = logits_of(teacher.to(where), x).cpu()
-    cached, top = answers.at(number, index)
+    some = probe(train, spec, augment, seed, len(answers))
+    fresh = logits_of(teacher.to(device()), some.x).cpu()
+    cached, top = answers.at(some.view, some.index)
     scale = float(fresh.abs().max())
     if top is not None:
         fresh, cached = fresh.gather(1, top), cached[:, : top.shape[1]]
-    wrong = (fresh - cached).abs().amax(1) > PROBE_TOLERANCE * scale
+    wrong = (fresh - cached).abs().amax(1) > TOLERANCE * scale
     if wrong.any():
         raise StageError(
             "The soft-label cache does not hold this teacher's answers.",
-            where=f"view {number}, training sample {int(index[wrong][0])}",
+            where=some.where(wrong),
             fix="run again with --from softlabels",
         )

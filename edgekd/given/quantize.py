@@ -19,7 +19,7 @@ from edgekd.given.static import Calibration
 from edgekd.given.stayed import float_kernels
 from edgekd.progress import SILENT, Progress
 from edgekd.results import Accuracy
-from edgekd.runtimes import foreign, load
+from edgekd.runtimes import foreign
 from edgekd.runtimes.check_onnx import inputs_of, read_onnx
 from edgekd.runtimes.probe import probe
 from edgekd.spec import METADATA_NAME, InputSpec, ModelSpec, Task
@@ -168,25 +168,7 @@ class _Asker:
         if not self._form(path).is_file():
             self.adapted(path)
         x = self.data.spec.normalise(np.asarray(split.x))
-        try:
-            found = load(self._form(path)).run(x)
-        except Exception as error:  # ONNX Runtime's own errors share no public base
-            raise StageError(
-                "This .onnx file does not run on the data.",
-                where=f"{path}: {str(error).splitlines()[0][:300]}",
-                fix="give samples of the size that it was made for",
-            ) from error
-        wanted = (len(x), self.data.classes)
-        if found.shape != wanted:
-            raise StageError(
-                f"This .onnx file answers {len(x)} samples with {found.shape}, and the data has "
-                f"{self.data.classes} outputs: {wanted}.",
-                where=str(path),
-                fix="give data with the classes that it was trained on",
-            )
-        if not np.isfinite(found).all():
-            raise StageError("This .onnx file gives numbers that are not finite.", where=str(path))
-        return found
+        return foreign.answers(self._form(path), x, self.data.classes, path)
 
     def score(self, answers: NDArray[np.float32], split: Split, name: str) -> Accuracy:
         """The task's headline score with its interval."""

@@ -24,7 +24,11 @@ def float_kernels(path: Path, folder: Path) -> Counter[str]:
     Raises:
         StageError: ONNX Runtime cannot load the file.
     """
-    graph = _optimised(path, folder).graph
+    return in_float(optimised(path, folder).graph)
+
+
+def in_float(graph: Any) -> Counter[str]:
+    """Operators of an optimised graph that compute in float, by type."""
     real = _real_tensors(graph)
     found: Counter[str] = Counter()
     for node in graph.node:
@@ -59,7 +63,12 @@ def _real_tensors(graph: Any) -> set[str]:
     return real
 
 
-def _optimised(path: Path, folder: Path) -> Any:
+def optimised(path: Path, folder: Path) -> Any:
+    """The model as ONNX Runtime computes it on this processor, which it writes into `folder`.
+
+    Raises:
+        StageError: ONNX Runtime cannot load the file.
+    """
     import onnx
     import onnxruntime
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -45,8 +46,7 @@ def bytes_of(
     Raises:
         StageError: the format cannot express the network.
     """
-    with tempfile.TemporaryDirectory(prefix="edgekd-untrained-") as folder:
-        path = write_file(network, data, Path(folder), form, precision, keep_float)
+    with _written(network, data, form, precision, keep_float) as path:
         return path.stat().st_size
 
 
@@ -65,9 +65,21 @@ def latency_of(
     Raises:
         StageError: the format cannot express the network.
     """
-    with tempfile.TemporaryDirectory(prefix="edgekd-untrained-") as folder:
-        path = write_file(network, data, Path(folder), form, precision, keep_float)
+    with _written(network, data, form, precision, keep_float) as path:
         return time_file(path, precision, LatencyBudget()).p50
+
+
+@contextmanager
+def _written(
+    network: nn.Module,
+    data: Dataset,
+    form: Format,
+    precision: Precision,
+    keep_float: Sequence[str],
+) -> Iterator[Path]:
+    """The network's file, for as long as it is looked at."""
+    with tempfile.TemporaryDirectory(prefix="edgekd-untrained-") as folder:
+        yield write_file(network, data, Path(folder), form, precision, keep_float)
 
 
 def write_file(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,36 @@ def picture_size(shape: Sequence[int | None], layout: str) -> tuple[int, int] | 
     )
     height, width = (shape[1], shape[2]) if last else (shape[2], shape[3])
     return None if height is None or width is None else (height, width)
+
+
+def answers(form: Path, x: Any, outputs: int, path: Path) -> NDArray[np.float32]:
+    """What an .onnx file that was adapted to the data says to normalised samples, (N, outputs).
+
+    Args:
+        form: the adapted file.
+        path: the file as it was given, for errors.
+
+    Raises:
+        StageError: it does not run on them, or gives other outputs.
+    """
+    from edgekd.runtimes.loaded import load
+
+    try:
+        found = load(form).run(x)
+    except Exception as error:  # ONNX Runtime's own errors share no public base
+        raise StageError(
+            "This .onnx file does not run on the data.",
+            where=f"{path}: {str(error).splitlines()[0][:300]}",
+            fix="check that it was exported for samples of this size, with an open batch or 1",
+        ) from error
+    wanted = (len(x), outputs)
+    if found.shape != wanted:
+        raise StageError(
+            f"This .onnx file answers {len(x)} samples with {found.shape}, and the data has "
+            f"{outputs} outputs: {wanted}.",
+            where=str(path),
+            fix="give the data that it was trained on",
+        )
+    if not np.isfinite(found).all():
+        raise StageError("This .onnx file gives numbers that are not finite.", where=str(path))
+    return found

@@ -130,10 +130,7 @@ def _validation(folder: Path) -> Any:
 
 def _given(data: Path, spec: ModelSpec) -> Any:
     """Samples of a file, normalised; its targets, where it has any, are not looked at."""
-    import zipfile
-
-    import numpy as np
-
+    from edgekd.bench.data import npz_arrays
     from edgekd.bench.table_data import read_table_test
     from edgekd.data.table_file import SUFFIXES
     from edgekd.runtimes.inputs import arrange
@@ -147,16 +144,5 @@ def _given(data: Path, spec: ModelSpec) -> Any:
             where=str(data),
             fix="give a .csv or .parquet file with the columns of the training data",
         )
-    try:
-        with np.load(data, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise DataError("This is not an .npz file.", where=str(data))
-            name = next((n for n in ("x_test", "x") if n in arrays), None)
-            if name is None:
-                raise DataError(
-                    "There is no array x.", where=f"{data}: it has {', '.join(arrays.files)}"
-                )
-            x = arrays[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError("This .npz file cannot be read.", where=f"{data}: {error}") from error
-    return spec.input.normalise(arrange(x, spec.input, f"{data}, {name}"))
+    (x,) = npz_arrays(data, ("x_test", "x"))
+    return spec.input.normalise(arrange(x, spec.input, f"{data}, x"))

@@ -75,28 +75,11 @@ def _try_out(out: Path, data: Dataset, path: Path) -> None:
     import numpy as np
 
     from edgekd.export.given_onnx import from_probabilities
-    from edgekd.runtimes import load
+    from edgekd.runtimes import foreign
 
     raw = inputs.take(data.validation.x, slice(0, PROBES))
     x = data.spec.normalise(inputs.apply(np.asarray, raw))
-    try:
-        answer = load(out).run(x)
-    except Exception as error:  # ONNX Runtime's own errors share no public base
-        raise StageError(
-            "This .onnx file does not run on the data.",
-            where=f"{path}: {str(error).splitlines()[0]}",
-            fix="check that it was exported for samples of this size, with an open batch or 1",
-        ) from error
-    wanted = (len(x), data.classes)
-    if answer.shape != wanted:
-        raise StageError(
-            f"This .onnx file answers {len(x)} samples with {answer.shape}, and the data has "
-            f"{data.classes} outputs: {wanted}.",
-            where=str(path),
-            fix="give the data that it was trained on",
-        )
-    if not np.isfinite(answer).all():
-        raise StageError("This .onnx file gives numbers that are not finite.", where=str(path))
+    answer = foreign.answers(out, x, data.classes, path)
     of_classes = data.task in ("classification", "binary")
     if of_classes and (answer >= 0).all() and np.allclose(answer.sum(1), 1, atol=1e-3):
         from_probabilities(out)
