@@ -42,7 +42,7 @@ def test_all_stages_are_looked_at():
     ("stage", "allowed"),
     [
         ("teacher", {"labels_file"}),
-        ("softlabels", {"softlabels", "toplogits"}),
+        ("softlabels", {"probe", "softlabels", "toplogits"}),
     ],
 )
 def test_an_edit_of_a_loss_retrains_no_teacher(stage: str, allowed: set[str]):
