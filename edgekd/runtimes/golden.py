@@ -134,7 +134,7 @@ def write_golden(
                 runtime=f"{model.runtime} {model.version}",
                 inputs=tuple(given),
                 output=keep(name, f"{path.name}/output/{name}", answers),
-                tolerance=_tolerance(answers, (model.metadata or {}).get("precision", "")),
+                tolerance=tolerance_of(answers, (model.metadata or {}).get("precision", "")),
             )
         )
     golden = Golden(
@@ -157,7 +157,7 @@ def check_golden(model: Path, golden: Path | None = None) -> Checked:
     """
     check_file(model)
     golden = golden or model.parent / DESCRIPTION
-    told, tensors = _read(golden)
+    told, tensors = read_golden(golden)
     entry = next((each for each in told.files if each.file == model.name), None)
     if entry is None:
         raise DataError(
@@ -167,11 +167,11 @@ def check_golden(model: Path, golden: Path | None = None) -> Checked:
         )
     try:
         loaded = agent.load(str(model))
-        fed = [_tensor(tensors, part, golden) for part in entry.inputs]
+        fed = [tensor_of(tensors, part, golden) for part in entry.inputs]
         got = _answers(loaded, fed)
     except agent.AgentError as error:
         raise explained(error, DataError) from error
-    wanted = _tensor(tensors, entry.output, golden)
+    wanted = tensor_of(tensors, entry.output, golden)
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
         raise StageError(
             f"{model.name} gives {got.dtype} {got.shape}, not {wanted.dtype} {wanted.shape}.",
@@ -204,14 +204,20 @@ def _answers(model: agent.ModelFile, fed: list[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(found)
 
 
-def _tolerance(answers: NDArray[Any], precision: str) -> float:
+def tolerance_of(answers: NDArray[Any], precision: str) -> float:
+    """What an output may differ by on another processor, of a file in this precision."""
     if answers.dtype.kind in "iu":
         return 1.0
     share = ROUNDED_TOLERANCE if precision in ROUNDED else FLOAT_TOLERANCE
     return share * max(1.0, float(np.abs(answers).max()))
 
 
-def _read(golden: Path) -> tuple[Golden, dict[str, NDArray[Any]]]:
+def read_golden(golden: Path) -> tuple[Golden, dict[str, NDArray[Any]]]:
+    """A `golden.json` and the arrays beside it.
+
+    Raises:
+        DataError: one of the files is missing or damaged.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -226,7 +232,12 @@ def _read(golden: Path) -> tuple[Golden, dict[str, NDArray[Any]]]:
         ) from error
 
 
-def _tensor(tensors: dict[str, NDArray[Any]], told: GoldenTensor, golden: Path) -> NDArray[Any]:
+def tensor_of(tensors: dict[str, NDArray[Any]], told: GoldenTensor, golden: Path) -> NDArray[Any]:
+    """One of the arrays that `read_golden` gave.
+
+    Raises:
+        DataError: it is missing, or of another shape or type than told.
+    """
     found = tensors.get(told.tensor)
     if found is None or found.shape != told.shape or found.dtype.name != told.dtype:
         raise DataError(

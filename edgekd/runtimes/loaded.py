@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,6 +76,13 @@ class LoadedFile:
             return self._file.run(x)
         except agent.AgentError as error:
             raise explained(error, DataError) from error
+
+    def run_placed(self, arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """The output tensor for input tensors that are laid out and typed as the file takes them,
+        by their names."""
+        self._file.use(self._file.place([arrays[name] for name, *_ in self._file.inputs]))
+        self._file.invoke()
+        return np.array(self._file.outputs()[self._file.answer])
 
     def run_integers(self, x: Any) -> NDArray[np.int8]:
         """See `Runtime.run_integers`."""

@@ -1,0 +1,85 @@
+"""Bundles written beside their place and renamed when whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekd.errors import ConfigError, EdgekdError
+from edgekd.package.card import card_of
+from edgekd.package.deployable import Deployable, gather
+from edgekd.package.manifest import CARD, MANIFEST, as_json, manifest_of
+from edgekd.package.naming import check_version
+from edgekd.package.target import Target, target_of
+from edgekd.results import Summary
+
+FIRST_VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A bundle that was written."""
+
+    target: str
+    folder: Path
+    files: tuple[Path, ...]
+    """Everything in the folder, sorted."""
+
+
+def package(
+    run: Path,
+    summary: Summary,
+    targets: Sequence[str],
+    *,
+    version: str = FIRST_VERSION,
+    out: Path | None = None,
+) -> list[Packaged]:
+    """Writes OUT/TARGET for each target: the bundle, `manifest.json` and `MODEL_CARD.md`.
+
+    Args:
+        run: the run folder.
+        summary: of its latest run.
+        version: MAJOR.MINOR.PATCH.
+        out: RUN/package-VERSION if left out.
+
+    Raises:
+        ConfigError: an unknown target, a version that is none, or the folder is there already.
+        StageError: the run has no model to package.
+    """
+    check_version(version)
+    writers = {name: target_of(name) for name in targets}
+    out = out or run / f"package-{version}"
+    for name in writers:
+        if (out / name).exists():
+            raise ConfigError(
+                "There is a bundle already, and what was given out is not changed.",
+                where=str(out / name),
+                fix="take another --version or --out, or remove that folder",
+            )
+    model = gather(run, summary, version)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=out) as beside:
+            for name, writer in writers.items():
+                _write(model, name, writer, Path(beside) / name)
+            for name in writers:
+                os.replace(Path(beside) / name, out / name)
+    except OSError as error:
+        raise EdgekdError("A bundle cannot be written.", where=f"{out}: {error}") from error
+    return [Packaged(name, out / name, _files(out / name)) for name in writers]
+
+
+def _write(model: Deployable, name: str, target: Target, folder: Path) -> None:
+    folder.mkdir()
+    file = target.write(model, folder)
+    (folder / CARD).write_text(card_of(model, file), encoding="utf-8")
+    made = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
+    manifest = manifest_of(model, file, made, target=name)
+    (folder / MANIFEST).write_bytes(as_json(manifest))
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    return tuple(path for path in sorted(folder.rglob("*")) if path.is_file())

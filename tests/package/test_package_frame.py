@@ -1,0 +1,148 @@
+"""What every bundle shares: names, contents, reproducibility, and errors that say what to do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_runs import KEY, MODELS, make_run
+from typer.testing import CliRunner
+
+from edgekd.cli import app
+from edgekd.errors import ConfigError, EdgekdError, StageError
+from edgekd.package.naming import names_of
+from edgekd.package.target import TARGETS
+from edgekd.package.write import package
+from edgekd.pipeline import read_summary
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return {name: make_run(folder, name) for name in MODELS}
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def make(run: Path, out: Path, *targets: str, version: str = "1.2.0"):
+    return package(run, read_summary(run), targets or TARGETS, version=version, out=out)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_run_gives_the_same_bytes(runs, name, tmp_path):
+    make(runs[name], tmp_path / "a")
+    make(runs[name], tmp_path / "b")
+    first, second = files_of(tmp_path / "a"), files_of(tmp_path / "b")
+    assert first == second
+    assert {path.split("/")[0] for path in first} == set(TARGETS)
+
+
+def test_the_manifest_tells_every_file_and_what_the_model_is_worth(runs, tmp_path):
+    for made in make(runs["digits"], tmp_path):
+        told = json.loads((made.folder / "manifest.json").read_text())
+        there = {path: c for path, c in files_of(made.folder).items() if path != "manifest.json"}
+        assert set(told["files"]) == set(there) >= {"MODEL_CARD.md"}
+        for path, content in there.items():
+            entry = told["files"][path]
+            assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+            assert entry["bytes"] == len(content)
+        assert told["target"] == made.target and told["version"] == "1.2.0"
+        assert told["pipeline"] == {"name": "digits", "key": KEY, "seed": 0}
+        assert told["accuracy"]["low"] < told["accuracy"]["value"] < told["accuracy"]["high"]
+        assert told["license"] == "MIT" and told["versions"] == {"edgekd": "0.1.0"}
+
+
+def test_the_card_names_use_data_results_and_steps(runs, tmp_path):
+    (made,) = make(runs["photos"], tmp_path, "linux")
+    card = (made.folder / "MODEL_CARD.md").read_text()
+    for part in ("cat, dög", "mine.npz", "90.0 %", "85.0 % to 94.0 %", "MIT", "## Limits", KEY):
+        assert part in card
+    assert "somewhere" not in card, "folders of the machine are nobody's business"
+
+
+def test_names_are_made_for_every_language():
+    spec, number = MODELS["digits"], MODELS["wear"]
+    assert names_of("spoken-digits", spec).class_name == "SpokenDigitsClassifier"
+    assert names_of("2.0_run", spec).module == "model_2_0_run_classifier"
+    assert names_of("digits-classifier", spec).artefact == "digits-classifier"
+    wear = names_of("wear", number)
+    assert (wear.class_name, wear.asks) == ("WearRegressor", "predict")
+    assert names_of("shop", MODELS["shop"]).asks == "predict"
+
+
+def test_nothing_that_is_there_is_changed(runs, tmp_path):
+    make(runs["digits"], tmp_path, "linux")
+    before = files_of(tmp_path)
+    with pytest.raises(ConfigError, match="already") as caught:
+        make(runs["digits"], tmp_path)
+    assert "--version" in caught.value.fix
+    assert files_of(tmp_path) == before
+
+
+def test_a_wrong_target_or_version_is_told_before_anything_is_written(runs, tmp_path):
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["package", str(runs["digits"]), "--target", "fridge"])
+    assert isinstance(done.exception, ConfigError) and "linux" in done.exception.fix
+    for version in ("1.2", "v1.2.0", "1.2.0-rc1", "01.0.0"):
+        with pytest.raises(ConfigError, match="version"):
+            make(runs["digits"], out, version=version)
+    assert not out.exists()
+
+
+def test_a_run_without_an_export_says_so(tmp_path):
+    run = make_run(tmp_path, "digits")
+    summary = read_summary(run)
+    with pytest.raises(StageError, match="no exported model"):
+        package(run, summary.model_copy(update={"stages": []}), ["linux"], out=tmp_path / "out")
+    with pytest.raises(StageError, match="neither a TFLite nor an ONNX"):
+        package(run, summary.model_copy(update={"models": []}), ["linux"], out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", ["model", "facts", "golden", "gone"])
+def test_a_damaged_run_is_refused_and_nothing_is_left(damage, tmp_path):
+    run = make_run(tmp_path, "digits")
+    export = run / f"export-{KEY}"
+    model, facts = export / "student-int8.onnx", export / "student-int8.onnx.json"
+    if damage == "model":
+        model.write_bytes(model.read_bytes()[:-1] + b"x")
+    elif damage == "facts":
+        facts.write_text(facts.read_text()[:50])
+    elif damage == "golden":
+        path = export / "golden.safetensors"
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        model.unlink()
+    with pytest.raises(EdgekdError) as caught:
+        make(run, tmp_path / "out")
+    assert f"export-{KEY}" in caught.value.where and caught.value.fix
+    assert not files_of(tmp_path / "out") if (tmp_path / "out").exists() else True
+
+
+def test_a_file_that_was_fed_otherwise_is_no_bundle(tmp_path):
+    """The golden inputs of the run are compared with what the bundle makes of the raw samples."""
+    from safetensors.numpy import load, save
+
+    run = make_run(tmp_path, "digits")
+    path = run / f"export-{KEY}" / "golden.safetensors"
+    tensors = load(path.read_bytes())
+    key = "student-int8.onnx/input/input"
+    tensors[key] = np.where(tensors[key] > 100, tensors[key], tensors[key] + 1).astype(np.int8)
+    path.write_bytes(save(tensors))
+    with pytest.raises(StageError, match="another input than the export did"):
+        make(run, tmp_path / "out")
+
+
+def test_without_golden_samples_one_is_made_up(tmp_path):
+    run = make_run(tmp_path, "photos", golden=False)
+    (made,) = make(run, tmp_path / "out", "linux")
+    from zipfile import ZipFile
+
+    (wheel,) = made.folder.glob("*.whl")
+    golden = json.loads(ZipFile(wheel).read("photos_classifier/data/golden.json"))
+    assert [sample["made_up"] for sample in golden["samples"]] == [0]
