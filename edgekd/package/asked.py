@@ -29,7 +29,7 @@ def asked_of(spec: ModelSpec) -> Asked:
     if len(spec.input.inputs) > 1:
         names = ", ".join(part.name for part in spec.input.inputs)
         return Asked("several", "values", f"the numbers of each input: {names}")
-    (part,) = spec.input.inputs
+    part = spec.input.inputs[0]
     if part.sound is not None:
         return Asked("samples", "samples", f"a recording at {part.sound.rate} Hz, within -1 to 1")
     if part.kind == "image" and part.peak is not None:

@@ -41,9 +41,9 @@ def main(make: Callable[[], Model], name: str, version: str) -> int:
 def _told(model: Model, sample: Any, top: int) -> str:
     if model.spec["task"] == "regression":
         answer = model.numbers(sample)
-        if isinstance(answer, float):
-            return f"{answer:.6g}"
-        return ", ".join(f"{target} {value:.6g}" for target, value in answer.items())
+        if isinstance(answer, dict):
+            return ", ".join(f"{target} {value:.6g}" for target, value in answer.items())
+        return f"{answer:.6g}"
     return ", ".join(f"{label} {score:.1%}" for label, score in model.categories(sample)[:top])
 
 

@@ -56,6 +56,7 @@ def _onnxruntime(spec: dict[str, Any], content: bytes, threads: int) -> Run:
 
     # Without VNNI, x86-64 saturates int8 sums unless it is asked not to; a file whose weights share
     # a zero point cannot be loaded so, and is loaded plainly.
+    answer = spec["output"]["name"]
     problem: Exception | None = None
     for precise in ("1", "0"):
         options = onnxruntime.SessionOptions()
@@ -67,7 +68,7 @@ def _onnxruntime(spec: dict[str, Any], content: bytes, threads: int) -> Run:
             session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
-            return lambda tensors: session.run([spec["output"]["name"]], tensors)[0]
+            return lambda tensors: np.asarray(session.run([answer], tensors)[0])
         except Exception as error:  # its classes share no public base
             problem = error
     raise RuntimeError(str(problem)[:400]) from problem
