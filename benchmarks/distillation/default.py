@@ -1,7 +1,7 @@
 """edgekd's default distillation against the same student trained alone.
 
     python -m benchmarks.distillation.default --data fsdd.zip --seeds 5
-    python -m benchmarks.distillation.default --data cifar10-jpeg.zip --seeds 5 --share 0.1
+    python -m benchmarks.distillation.default --data cifar10-jpeg.zip --seeds 5 --share 0.1 --untuned
 
 The protocol, written down before any test sample was looked at:
 
@@ -15,7 +15,8 @@ The protocol, written down before any test sample was looked at:
 2. The student alone and the distilled student, `distill.method` by default, have two forms each.
    One has the settings of the pipeline file. The other is tuned: the TRIALS of learning rate,
    weight decay and label smoothing are made with the first seed, as many for either, and the one
-   with the best validation accuracy (of equals the one named first) is taken for all seeds.
+   with the best validation accuracy (of equals the one named first) is taken for all seeds. Where
+   two cores cannot carry the trials, `--untuned` leaves them out of both arms.
 3. The question is what the teacher brings at the same settings, and what it brings where each is
    tuned. The distilled student without trials stands beside the tuned student alone, too.
 4. What is reported is the accuracy of the float student on test, the difference by seed and the
@@ -64,34 +65,40 @@ PAIRS = (
 
 def main() -> None:
     """Trains, writes and prints."""
-    chosen = parser(__doc__, __file__).parse_args()
+    given = parser(__doc__, __file__)
+    given.add_argument("--untuned", action="store_true", help="without trials, for both arms")
+    chosen = given.parse_args()
     start = started()
     name = name_of(chosen)
+    trials = () if chosen.untuned else TRIALS
     arms: dict[str, list[float]] = {}
     tried: dict[str, dict[Trial, float]] = {}
     for student, method in STUDENTS.items():
-        tried[student] = {trial: validated(chosen, method, trial) for trial in TRIALS}
+        tried[student] = {trial: validated(chosen, method, trial) for trial in trials}
         summary = arm(chosen, *method)
         arms["teacher"] = accuracies(summary, "teacher")
         arms[student] = accuracies(summary)
-        arms[f"{student}, tuned"] = accuracies(
-            arm(chosen, *method, *settings(name, best_of(tried[student])))
-        )
+        if trials:
+            best = settings(name, best_of(tried[student]))
+            arms[f"{student}, tuned"] = accuracies(arm(chosen, *method, *best))
     figures: dict[str, Any] = {key: interval(values) for key, values in arms.items()}
     figures["differences"] = {
-        f"{left} - {right}": interval(differences(arms[left], arms[right])) for left, right in PAIRS
+        f"{left} - {right}": interval(differences(arms[left], arms[right]))
+        for left, right in PAIRS
+        if left in arms and right in arms
     }
     figures["trials"] = {
         student: [
             dict(zip(("rate", "decay", "smoothing", "validation"), (*trial, score), strict=True))
-            for trial, score in trials.items()
+            for trial, score in found.items()
         ]
-        for student, trials in tried.items()
+        for student, found in tried.items()
     }
     finish(
         f"The default against the student alone, {name}",
         start,
-        runs=f"{chosen.seeds} seeds of each arm, {len(TRIALS)} trials of each student",
+        runs=f"{chosen.seeds} seeds of each arm, {len(trials)} trials of each student"
+        + (f", {chosen.share:g} of the training samples" if chosen.share else ""),
         quick=chosen.quick,
         figures=figures,
         rows=rows(figures, tried),
@@ -127,13 +134,13 @@ def rows(figures: dict[str, Any], tried: dict[str, dict[Trial, float]]) -> list[
     """The table."""
     found = [Row("teacher", mean_percent(figures["teacher"]))]
     for student, trials in tried.items():
+        found.append(Row(student, mean_percent(figures[student])))
+        if not trials:
+            continue
         rate, decay, smoothing = best = best_of(trials)
         taken = f"rate x {rate:g}, decay x {decay:g}, smoothing {smoothing:g}"
         told = f"{mean_percent(figures[f'{student}, tuned'])} ({taken}: {percent(trials[best])} on "
-        found += [
-            Row(student, mean_percent(figures[student])),
-            Row(f"{student}, the best of {len(trials)} settings", f"{told}validation)"),
-        ]
+        found.append(Row(f"{student}, the best of {len(trials)} settings", f"{told}validation)"))
     return found + [
         Row(pair, points(gain), "above 0", bool(gain["low"] > 0))
         for pair, gain in figures["differences"].items()
