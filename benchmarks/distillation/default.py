@@ -1,7 +1,7 @@
 """edgekd's default distillation against the same student trained alone.
 
     python -m benchmarks.distillation.default --data fsdd.zip --seeds 5
-    python -m benchmarks.distillation.default --data cifar10-jpeg.zip --seeds 5 --share 0.1 --untuned
+    python -m benchmarks.distillation.default --data cifar10-jpeg.zip --share 0.1 --untuned
 
 The protocol, written down before any test sample was looked at:
 
