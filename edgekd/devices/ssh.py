@@ -34,6 +34,9 @@ class SshShell:
     nothing about host keys is changed.
     """
 
+    around: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
     def __init__(self, settings: DeviceSettings) -> None:
         self._settings = settings
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -51,10 +54,12 @@ class SshShell:
         self._folder = tempfile.TemporaryDirectory(prefix="edgekd-", dir="/tmp")
         said = Path(self._folder.name) / "said"
         with said.open("wb") as stderr:
+            # It lasts as long as a `cat` there, which ends with its stdin: with this process,
+            # whatever ended it. `ssh -N` would stay.
             self._master = subprocess.Popen(
-                [*self._client("-o", "ControlMaster=yes", "-N")],
-                stdin=subprocess.DEVNULL,
-                stdout=stderr,
+                self._client("-o", "ControlMaster=yes", line="cat"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 start_new_session=True,  # Ctrl-C is for edgekd, which then ends it in order
             )
@@ -71,6 +76,8 @@ class SshShell:
         if self._master is not None:
             self._master.terminate()
             self._master.wait()
+            if self._master.stdin is not None:
+                self._master.stdin.close()
             self._master = None
         if self._folder is not None:
             self._folder.cleanup()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -57,6 +58,12 @@ def run_by(home: Path) -> list[psutil.Process]:
         if str(home) in words and process.info["name"] not in ("ssh", "sshd"):
             found.append(process)
     return found
+
+
+def alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def until(true: Callable[[], object]) -> None:
@@ -168,9 +175,12 @@ def test_no_process_stays_when_edgekd_is_killed(server, model):
     with subprocess.Popen([sys.executable, "-c", code, settings, str(model)]) as process:
         try:
             until(lambda: len(run_by(server.home)) >= 3)
+            connections = psutil.Process(process.pid).children()
         finally:
             process.kill()
+    assert {connection.name() for connection in connections} == {"ssh"}
     until(lambda: not run_by(server.home))
+    until(lambda: not any(map(alive, connections)))
 
 
 def test_a_job_that_takes_too_long_is_ended_there(server, model):
