@@ -37,6 +37,8 @@ RESULT:
     warnings         what makes the figures doubtful; of it, `disturbed` may go by measuring again
     profile          [{name op us calls}], and profile_note where there is none
     stream           {fps deadline_ms seconds frames missed late busy latency_us}, see `stream`
+    instructions     [of an inference, several times], where an emulator counts them: the variable
+                     EDGEKD_COUNTER then names the file that its plugin writes to
 
 Only the invocation is timed, at batch 1, its inputs already in place. Memory is read after the
 warm-up, so that neither the timings nor the test data count; its growth starts after the runtime
@@ -74,6 +76,9 @@ SLOWER_CLOCK = 0.95
 OUTLIER_RANGES = 3.0
 """Tukey 1977, "far out": beyond the quartiles by three times the range between them."""
 LEAST_PROBABILITY = 1e-9
+COUNTER, MARK = "EDGEKD_COUNTER", 0x65646B64
+UNCOUNTED, COUNTED = 8, 7
+"""Inferences that an emulator does not count, as Python's interpreter still adapts, and counts."""
 
 Samples = Any
 """An array (N, *shape), or of a model with several inputs a dictionary of such arrays by name."""
@@ -1014,6 +1019,36 @@ def stream(model: ModelFile, placed: list[Any], wanted: dict[str, Any]) -> dict[
     }
 
 
+def instructions(model: ModelFile, placed: list[Any], path: str) -> list[int]:
+    """How many instructions each of `COUNTED` inferences takes, the call from Python included.
+
+    At a mark, which is a system call that Linux refuses, the emulator's plugin adds a line to a
+    file: the instructions so far. What lies between two marks without an inference is taken off.
+
+    Args:
+        path: the file.
+    """
+    import ctypes  # not every board's Python has it
+
+    mark, invoke = ctypes.CDLL(None).prctl, model.invoke
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for number in range(UNCOUNTED + COUNTED):
+            model.use(placed[number % len(placed)])
+            mark(MARK)
+            mark(MARK)
+            invoke()
+            mark(MARK)
+    finally:
+        if collecting:
+            gc.enable()
+    with open(path, encoding="ascii") as file:
+        marks = np.array([int(line) for line in file], np.int64).reshape(-1, 3)
+    between = np.diff(marks, axis=1)[UNCOUNTED:]
+    return [int(found) for found in between[:, 1] - between[:, 0].min()]
+
+
 SPIN_NS = 500_000
 
 
@@ -1121,6 +1156,9 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
     }
     if job.get("stream"):
         result["stream"] = stream(model, [model.place(arrays) for arrays in feeds], job["stream"])
+    if os.environ.get(COUNTER):
+        placed = [model.place(arrays) for arrays in feeds]
+        result["instructions"] = instructions(model, placed, os.environ[COUNTER])
     if job.get("profile"):
         result["profile"], result["profile_note"] = model.profile(feeds[0])
     if job.get("samples"):

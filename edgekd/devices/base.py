@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -18,6 +19,11 @@ class Device(Protocol):
     @property
     def timed(self) -> bool:
         """Whether times that are measured there are its own: not under emulation."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What results from there lack, and what to do about it, a sentence each."""
         ...
 
     def connect(self) -> None:

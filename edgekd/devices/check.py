@@ -10,7 +10,7 @@ from typing import Any
 from edgekd.config.device import DeviceSettings
 from edgekd.config.load import load_device, own_devices, shipped
 from edgekd.devices import open_device
-from edgekd.errors import ConfigError
+from edgekd.errors import ConfigError, StageError
 
 HEADER = ("name", "where", "description")
 
@@ -50,6 +50,8 @@ def examine(settings: DeviceSettings) -> list[tuple[str, str]]:
         seconds = time.monotonic() - start
         state = device.state()
         rows = [("reached", f"{place(settings)}, in {seconds:.1f} s"), *_facts(state)]
+        if settings.kind == "emulator":
+            rows.append(("counts", ". ".join(device.notes) or "instructions of an inference"))
         if isinstance(device, RemoteDevice):
             rows.append(("folder", str(device.folder)))
             rows.append(("free space", f"{device.facts['free_bytes'] / 1e9:.1f} GB"))
@@ -98,8 +100,14 @@ def create(settings: DeviceSettings, say: Callable[[str], None]) -> Path:
         ConfigError: the device is none that is made.
         StageError: something is missing on this machine, or a download failed.
     """
-    from edgekd.devices import arm64_root
+    from edgekd.devices import arm64_root, counter
 
     if settings.kind != "emulator":
         raise ConfigError("Only emulators are made.", where=f"{settings.name}: {settings.kind}")
-    return arm64_root.create(settings.name, say)
+    root = arm64_root.create(settings.name, say)
+    say("the counter of instructions")
+    try:
+        counter.around(root, settings.name)
+    except StageError as error:  # jobs run without it
+        say(f"none: {error}")
+    return root

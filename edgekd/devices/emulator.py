@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.config.device import DeviceSettings
-from edgekd.devices import arm64_root
+from edgekd.devices import arm64_root, counter
 from edgekd.errors import StageError
 
 ENTER = """
@@ -25,9 +25,16 @@ class EmulatorShell:
     def __init__(self, settings: DeviceSettings) -> None:
         self._settings = settings
         self._root = Path()
+        self.around: Sequence[str] = ()
+        """See `Shell.around`: what counts instructions."""
+        self.notes: Sequence[str] = ()
 
     def open(self) -> None:
-        """Raises StageError: the root was not made, or something is missing on this machine."""
+        """Without a counter jobs run all the same, and a note says why nothing counts them.
+
+        Raises:
+            StageError: the root was not made, or something is missing on this machine.
+        """
         name = self._settings.name
         self._root = arm64_root.root_folder()
         if not self._root.is_dir():
@@ -37,6 +44,13 @@ class EmulatorShell:
                 fix=f"edgekd devices create {name}",
             )
         arm64_root.require_tools(name)
+        try:
+            self.around, self.notes = counter.around(self._root, name), ()
+        except StageError as error:
+            self.around, self.notes = (
+                (),
+                (f"instructions are not counted: {error.what} {error.fix}",),
+            )
 
     def close(self) -> None:
         """Nothing stays open."""

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ class LocalDevice(Device):
     def timed(self) -> bool:
         """See `Device.timed`."""
         return True
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See `Device.notes`."""
+        return ()
 
     def connect(self) -> None:
         """Makes the folder that jobs and results lie in."""

@@ -31,6 +31,11 @@ GRACE = 15.0
 class Shell(Protocol):
     """A way to a POSIX shell on the device."""
 
+    around: Sequence[str]
+    """Words before the agent's command, such as an emulator that counts its instructions."""
+    notes: Sequence[str]
+    """What is missing there, though jobs run, and what to do."""
+
     def open(self) -> None:
         """Raises StageError: it cannot be reached."""
         ...
@@ -86,6 +91,11 @@ class RemoteDevice(Device):
     def timed(self) -> bool:
         """See `Device.timed`."""
         return self.settings.kind != "emulator"
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See `Device.notes`."""
+        return self._shell.notes
 
     def connect(self) -> None:
         """Reaches the device, brings the agent there and makes its Python environment.
@@ -152,7 +162,8 @@ class RemoteDevice(Device):
         seconds = str(max(1, int(timeout)))
         done = self.do(
             scripts.RUN,
-            *(self._job_folder(), self.python, self._attached, seconds, self._agent),
+            *(self._job_folder(), self.python, self._attached, seconds),
+            *(*self._shell.around, self.python, self._agent),
             line=line,
             timeout=timeout + GRACE,
             what=what,

@@ -72,8 +72,8 @@ mv "$2.part" "$2"
 """
 )
 
-# job folder, python, attached.py, seconds, agent.py: the job is the first line of stdin, and the
-# agent ends when the rest of stdin does. Prints the result.
+# job folder, python, attached.py, seconds, then the agent's command: the job is the first line of
+# stdin, and the agent ends when the rest of stdin does. Prints the result.
 RUN = (
     BEGIN
     + f"""umask 077
@@ -81,7 +81,9 @@ cd "$1" || exit {NO_FOLDER}
 IFS= read -r job || exit {CUT_OFF}
 printf "%s\\n" "$job" > job.json || exit {NOT_WRITTEN}
 rm -f result.json
-"$2" "$3" "$4" "$2" "$5" job.json result.json >&2
+python=$2 attached=$3 seconds=$4
+shift 4
+"$python" "$attached" "$seconds" "$@" job.json result.json >&2
 code=$?
 if [ -f result.json ]; then cat result.json; fi
 exit $code

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.devices import arm64_root
+from edgekd.devices import arm64_root, counter
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +18,11 @@ def arm64() -> Path:
     if missing or os.geteuid() != 0:
         pytest.skip(f"needs root and {', '.join(arm64_root.TOOLS)}, which .ci/run installs")
     return arm64_root.create("arm64-emulator")
+
+
+@pytest.fixture
+def counting() -> None:
+    """Skips without what counts instructions."""
+    missing = [package for tool, package in counter.PACKAGES.items() if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}, which .ci/run installs")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import psutil
@@ -18,7 +20,7 @@ from edgekd.bench.jobs import BenchModel, measure
 from edgekd.config.device import DeviceSettings
 from edgekd.config.stages import BenchSettings
 from edgekd.devices import check, open_device
-from edgekd.devices.arm64_root import root_folder
+from edgekd.devices.arm64_root import TOOLS, root_folder
 from edgekd.devices.emulator import enter
 from edgekd.devices.remote import RemoteDevice
 from edgekd.errors import ConfigError, StageError
@@ -93,7 +95,7 @@ def test_answers_are_those_of_this_machine_to_a_step(arm64, tmp_path, form):
 
 
 @pytest.mark.slow
-def test_bench_gives_its_accuracy_and_no_times(arm64, tmp_path):
+def test_bench_gives_its_accuracy_and_instructions_and_no_times(arm64, counting, tmp_path):
     tiny = Tiny()
     tiny.write(tmp_path, "tflite", "int8")
     x, labels = tiny.samples(100), np.random.default_rng(0).integers(0, 4, 100)
@@ -105,6 +107,38 @@ def test_bench_gives_its_accuracy_and_no_times(arm64, tmp_path):
     assert here.latency_us is not None and row.latency_us is None and row.first_us is None
     assert here.accuracy is not None and row.accuracy is not None
     assert row.accuracy.n == 100 and abs(row.accuracy.value - here.accuracy.value) <= 0.05
+    assert row.emulated == "cortex-a72" and here.emulated is None
+    assert row.threads == 1 and here.instructions is None
+    assert row.instructions is not None and row.instructions > 100 * 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["tflite", "onnx"])
+def test_instructions_of_an_inference_repeat(arm64, counting, tmp_path, form):
+    """A vector of NEON has four floats: products take a quarter as many instructions, and some."""
+    with open_device(emulator()) as device:
+
+        def count(classes: int) -> float:
+            Tiny((1024,), classes).write(tmp_path, form, "float32")
+            job = {"model": device.push(tmp_path / f"float32.{form}"), **ONCE}
+            return median(device.run(job, timeout=120)["instructions"])
+
+        first, twice, again = map(count, (200, 400, 200))
+    assert again == pytest.approx(first, rel=1e-3)
+    assert 200 * 1024 / 4 < twice - first < 2 * 200 * 1024
+
+
+@pytest.mark.slow
+def test_without_a_compiler_jobs_run_and_a_note_says_so(arm64, tmp_path, monkeypatch):
+    for tool in (*TOOLS, "qemu-aarch64", "env", "sh", "mount", "chroot"):
+        (tmp_path / tool).symlink_to(shutil.which(tool) or "/bin/true")
+    Tiny().write(tmp_path, "tflite", "int8")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with open_device(emulator()) as device:
+        (note,) = device.notes
+        result = device.run({"model": device.push(tmp_path / "int8.tflite"), **ONCE}, timeout=120)
+    assert note.startswith("instructions are not counted:") and "gcc" in note
+    assert result["ok"] and "instructions" not in result
 
 
 @pytest.mark.slow
