@@ -180,6 +180,10 @@ class BenchFigures(Figures):
     """Processes that measured it one after the other."""
     energy_uj: float | None = None
     """Microjoules of the whole processor an inference, where it counts them (RAPL)."""
+    emulated: str | None = None
+    """Of an emulated device: the processor that it is, such as cortex-a72."""
+    instructions: int | None = None
+    """Instructions of an inference, the median of several; only an emulated device counts them."""
     disturbed: list[str] = []
     """Of the warnings, what measuring again may mend: other programs, throttling, drift."""
 

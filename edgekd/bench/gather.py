@@ -50,11 +50,18 @@ def gather(results: Sequence[dict[str, Any]], known: dict[str, Any]) -> BenchRow
     )
 
 
-def gather_emulated(result: dict[str, Any], known: dict[str, Any]) -> BenchRow:
-    """A row of the agent's result on an emulated device: what its kernels answer, and its memory.
+def gather_emulated(
+    result: dict[str, Any], known: dict[str, Any], notes: Sequence[str] = ()
+) -> BenchRow:
+    """A row of the agent's result on an emulated device: what its kernels answer, its memory and
+    its instructions.
 
     Nothing of time is taken over, nor what comes from it.
+
+    Args:
+        notes: the device's.
     """
+    counted = result.get("instructions", [])
     return BenchRow(
         **known,
         latency_us=None,
@@ -66,7 +73,9 @@ def gather_emulated(result: dict[str, Any], known: dict[str, Any]) -> BenchRow:
         peak_rss_bytes=result["peak_rss_bytes"],
         rss_growth_bytes=result["rss_growth_bytes"],
         warnings=[f"{known['device']} is emulated: it has no times, and its memory is the device's "
-                  "and QEMU's"],
+                  "and QEMU's", *notes],
+        instructions=int(np.median(counted)) if counted else None,
+        counted=counted,
         runs=[],
     )  # fmt: skip
 

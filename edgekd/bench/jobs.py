@@ -292,7 +292,7 @@ def _on_device(
         counts = thread_counts(settings, int(device.state()["cores"]))
         if not device.timed:
             settings = settings.model_copy(update={"processes": 1})
-            counts, more = counts[:1], More()
+            counts, more = [1], More()  # threads that wait for each other count instructions, too
         inputs = {scores: scores.push(device) for scores in set(judges.values())}
         done, total = 0, len(counts) * len(models) * settings.processes
         progress.step(done, total, "benchmarks")
@@ -314,7 +314,7 @@ def _on_device(
                     progress.step(done, total, "benchmarks")
             for model, found in zip(models, results, strict=True):
                 machine = machine or found[0]["machine"]
-                rows.append(_row(device, model, found, judged.get(model.path, (None, []))))
+                rows.append(_row(device, profile, model, found, judged.get(model.path, (None, []))))
     return rows, Machine(**{name: machine[name] for name in Machine.model_fields})
 
 
@@ -329,7 +329,11 @@ def _job(
 
 
 def _row(
-    device: Device, model: BenchModel, results: Sequence[dict[str, Any]], judged: Judged
+    device: Device,
+    profile: DeviceSettings,
+    model: BenchModel,
+    results: Sequence[dict[str, Any]],
+    judged: Judged,
 ) -> BenchRow:
     score, metrics = judged
     known = {
@@ -342,7 +346,9 @@ def _row(
         "accuracy": score,
         "metrics": metrics,
     }
-    return gather(results, known) if device.timed else gather_emulated(results[0], known)
+    if device.timed:
+        return gather(results, known)
+    return gather_emulated(results[0], {**known, "emulated": profile.processor}, device.notes)
 
 
 def measuring_length(settings: BenchSettings) -> dict[str, float]:

@@ -132,6 +132,8 @@ class BenchRow(BenchFigures):
     """Time by operator, where it was asked for and the runtime tells."""
     profile_note: str = ""
     """Why there is none."""
+    counted: list[int] = Field(default_factory=list)
+    """Instructions of each inference that an emulated device counted."""
 
     def times(self) -> list[ProcessTimes]:
         """For the bootstrap."""

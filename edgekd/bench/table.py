@@ -8,7 +8,10 @@ from edgekd.bench.result import BenchRow
 from edgekd.results import BenchFigures
 from edgekd.tasks.names import is_share, title
 
-HEADER = ("model", "runtime", "threads", "p50", "± 95 %", "p90", "memory", "size", "accuracy")
+HEADER = (
+    *("model", "runtime", "threads", "p50", "± 95 %", "p90", "instructions"),
+    *("memory", "size", "accuracy"),
+)
 """The last column is called by the metric of the rows."""
 NONE = "–"
 PROFILED = 25
@@ -37,6 +40,7 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
         NONE if row.latency_us is None else duration(row.latency_us.p50),
         _half(row),
         NONE if row.latency_us is None else duration(row.latency_us.p90),
+        NONE if row.instructions is None else number(row.instructions),
         size(row.rss_growth_bytes),
         size(row.bytes),
         share(row),
@@ -89,6 +93,13 @@ def size(count: float) -> str:
     if count < 1000:
         return f"{count:.0f} B"
     return _in_unit(count, (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)))
+
+
+def number(count: float) -> str:
+    """A large number with three digits: 812, 40.3 k, 1.25 M, 12.6 G."""
+    if count < 1000:
+        return f"{count:.0f}"
+    return _in_unit(count, (("k", 1e3), ("M", 1e6), ("G", 1e9)))
 
 
 def _in_unit(value: float, units: Sequence[tuple[str, float]]) -> str:

@@ -56,6 +56,7 @@ def render(summary: Summary, details: Details) -> str:
         count=units.count,
         size=units.size,
         us=units.microseconds,
+        operations=units.operations,
         decibels=diagnosis.decibels,
         percent=units.percent,
         interval=lambda it: units.interval(it.low, it.high),

@@ -82,4 +82,12 @@ def test_a_row_of_an_emulated_device_has_no_times():
     assert row.energy_uj is None and row.runs == [] and "emulated" in row.warnings[0]
     head, shown = format_bench([row])
     assert not {"p50", "p90", "± 95 %"} & set(head) and "2.00 MB" in shown
+    assert row.instructions is None and "instructions" not in head
     assert BenchResult.model_fields["rows"].annotation == list[type(row)]
+    counted = {**agents, "instructions": [1_250_400, 1_250_300, 1_250_900]}
+    known |= {"device": "arm64", "accuracy": None, "metrics": [], "emulated": "cortex-a53"}
+    row = gather_emulated(counted, known, ["a note"])
+    assert (row.instructions, row.emulated) == (1_250_400, "cortex-a53")
+    assert row.counted == counted["instructions"] and row.warnings[-1] == "a note"
+    head, shown = format_bench([row])
+    assert shown[head.index("instructions")] == "1.25 M"

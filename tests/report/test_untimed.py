@@ -15,7 +15,8 @@ from edgekd.summary import budget, missed_budget
 
 def emulated(row: BenchFigures) -> BenchFigures:
     nothing = {"latency_us": None, "load_ms": None, "first_us": None}
-    return row.model_copy(update={"device": "arm64-emulator", **nothing})
+    counted = {"emulated": "cortex-a53", "instructions": 1_254_000}
+    return row.model_copy(update={"device": "arm64-emulator", **nothing, **counted})
 
 
 def with_emulator(summary: Summary) -> Summary:
@@ -31,6 +32,8 @@ def test_the_page_shows_no_time_of_it():
     text = render(summary, example_details())
     part = text.partition("On arm64-emulator")[2].partition("</table>")[0]
     assert part.count("emulated: it has no times") == part.count('<th scope="row"') > 0
+    assert part.startswith(", cortex-a53 in QEMU<")
+    assert part.count("1.25 M instructions an inference") == part.count('<th scope="row"')
     assert "µs" not in part and " ms" not in part
     assert "against latency on local" in text and "against latency on arm64" not in text
     assert f"{name} unverified" in text and "missed or unverified" in text
