@@ -82,9 +82,10 @@ def of_network(
         chosen.data,
         NETWORKS[name],
         0,
-        *("quantize.mode=ptq", "teacher.train.epochs=4", "data.augment.views=1", "bench=null"),
+        *("quantize.mode=ptq", "teacher.train.epochs=4", "data.augment.views=1"),
         runs=chosen.work,
         quick=chosen.quick,
+        until="export",
     )
     return {form: of_file(run, form, chosen, here, there) for form in RUNTIMES}
 

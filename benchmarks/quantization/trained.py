@@ -61,7 +61,13 @@ class Quantized:
 
 
 def quantized(
-    data: Path, network: str, seed: int, *overrides: str, runs: Path, quick: bool
+    data: Path,
+    network: str,
+    seed: int,
+    *overrides: str,
+    runs: Path,
+    quick: bool,
+    until: str | None = None,
 ) -> Quantized:
     """Trains a network and makes int8 files of it.
 
@@ -72,6 +78,7 @@ def quantized(
         overrides: more of them.
         runs: where run folders lie.
         quick: one epoch of everything.
+        until: the last stage to run; all if left out.
     """
     short = ("teacher.train.epochs=1", "quantize.train.epochs=1", "data.augment.views=1")
     result = edgekd.run(
@@ -83,6 +90,7 @@ def quantized(
             *(short if quick else ()),
             *overrides,
         ],
+        until=until,
         runs=runs,
         progress=PlainProgress(sys.stderr),
     )
