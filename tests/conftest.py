@@ -6,8 +6,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# Tests run side by side, one worker for each core. With more threads than cores, those that wait for
-# the others at the end of each operator keep a core busy: the same tests took four times the
+# Tests run side by side, one worker for each core. With more threads than cores, those that wait
+# for the others at the end of each operator keep a core busy: the same tests took four times the
 # processor time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
