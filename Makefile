@@ -1,6 +1,7 @@
 # make demo   set up, run the digits pipeline, print where the report lies
 # make test   set up, run all tests
 # make check  lint, format and types
+# make java   compile the classes of the Android bundle, after a change of their sources
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ PEER ?= torchdistill>=1.1,<2
 # Networks of two libraries, for their tests: beside the environment, not in it (tests/vision.py).
 VISION ?= "torchvision>=0.26,<0.29" "timm>=1.0,<2"
 
-.PHONY: demo test check clean
+.PHONY: demo test check java clean
 
 demo: $(STAMP)
 	$(BIN)/edgekd run pipelines/digits.yaml
@@ -24,6 +25,9 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+java: $(STAMP)
+	$(BIN)/python -m edgekd.package.android_code.compile tests/package/android/standins
 
 # torch first and by itself: with it installed, nothing else pulls another build.
 $(STAMP): pyproject.toml

@@ -1,0 +1,8 @@
+package edgekd.bundle;
+
+/** What computes. Only the processor is on every device. */
+public enum Accelerator {
+    CPU,
+    GPU,
+    NPU
+}
