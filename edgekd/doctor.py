@@ -70,12 +70,17 @@ def _libraries() -> Iterator[Check]:
 
 def _environments() -> Iterator[Check]:
     from edgekd.environments.make import ENVIRONMENTS, made
+    from edgekd.environments.web import WEB, made_web
 
     for name in ENVIRONMENTS:
         found = made(name)
         text = "not made; it is on first use" if found is None else f"Python {found['python']}"
         command = f"{sys.executable} -m edgekd.environments {name}"
         yield Check(name, found is not None, f"environment: {text}", command, optional=True)
+    web = made_web()
+    text = "not fetched; they are on first use, by npm" if web is None else "ONNX Runtime, LiteRT"
+    command = f"{sys.executable} -m edgekd.environments {WEB}"
+    yield Check(WEB, web is not None, f"for browsers: {text}", command, optional=True)
 
 
 def _hardware() -> Iterator[Check]:
