@@ -15,6 +15,7 @@ FIELDS_OF = {
     "local": frozenset[str](),
     "ssh": frozenset({"host", "user", "port", "ssh_config", "python", "folder"}),
     "emulator": frozenset({"folder"}),
+    "browser": frozenset({"host", "port", "tls", "wait"}),
 }
 """Fields that only some kinds have."""
 EMULATED = ("cortex-a53", "cortex-a72", "cortex-a76", "max")
@@ -26,9 +27,10 @@ class DeviceSettings(Settings):
 
     name: Name
     """Names the device in pipelines and results."""
-    kind: Literal["local", "ssh", "emulator"] = "local"
+    kind: Literal["local", "ssh", "emulator", "browser"] = "local"
     """How it is reached: `local` is the machine that runs edgekd, `ssh` any Linux machine, by
-    OpenSSH, and `emulator` an arm64 Linux on this machine, in QEMU."""
+    OpenSSH, `emulator` an arm64 Linux on this machine, in QEMU, and `browser` whatever opens a page
+    that edgekd serves."""
     description: str = ""
     """What it is, for the report."""
     processor: str = ""
@@ -40,11 +42,12 @@ class DeviceSettings(Settings):
     """Version of ONNX Runtime on it, where an app or an old system has one of its own: files whose
     operators are too new for it are refused before they are made. Left out, any is read."""
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:%-]*$")] | None = None
-    """Of ssh: its address, or its name in your OpenSSH configuration."""
+    """Of ssh: its address, or its name in your OpenSSH configuration. Of a browser: the address of
+    this machine that the page is served at, 127.0.0.1 if left out, 0.0.0.0 for all."""
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")] | None = None
     """Of ssh: the user there; left out, as your OpenSSH configuration says."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """Of ssh: likewise."""
+    """Of ssh: likewise. Of a browser: the page's; any that is free if left out."""
     ssh_config: Path | None = None
     """Of ssh: an OpenSSH configuration file that is read instead of yours. A relative path starts
     at the device file."""
@@ -53,6 +56,11 @@ class DeviceSettings(Settings):
     folder: Annotated[str, Field(min_length=1)] = ".cache/edgekd"
     """Where edgekd keeps its files there. A relative path starts at the user's home. Of an
     emulator: a folder inside it."""
+    tls: bool = True
+    """Of a browser: whether a page for other machines is served by https, with a certificate that
+    is made for it. Without, browsers give it one thread and no WebGPU."""
+    wait: Annotated[float, Field(gt=0, le=86400)] = 300.0
+    """Of a browser: seconds in which one must open the page."""
 
     @model_validator(mode="after")
     def _fields_fit_the_kind(self) -> DeviceSettings:

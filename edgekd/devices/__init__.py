@@ -13,6 +13,10 @@ def open_device(settings: DeviceSettings) -> Device:
     """The device of a profile, not yet connected: use it in a `with` statement."""
     if settings.kind == "local":
         return LocalDevice(settings)
+    if settings.kind == "browser":
+        from edgekd.devices.browser import BrowserDevice
+
+        return BrowserDevice(settings)
     from edgekd.devices.remote import RemoteDevice
 
     if settings.kind == "emulator":

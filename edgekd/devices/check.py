@@ -34,6 +34,8 @@ def place(settings: DeviceSettings) -> str:
     if settings.kind == "ssh":
         user = f"{settings.user}@" if settings.user else ""
         return f"ssh {user}{settings.host}" + (f":{settings.port}" if settings.port else "")
+    if settings.kind == "browser":
+        return f"a browser, by a page at {settings.host or '127.0.0.1'}"
     return f"QEMU {settings.processor}" if settings.kind == "emulator" else "this machine"
 
 
@@ -56,6 +58,12 @@ def examine(settings: DeviceSettings) -> list[tuple[str, str]]:
             rows.append(("folder", str(device.folder)))
             rows.append(("free space", f"{device.facts['free_bytes'] / 1e9:.1f} GB"))
             rows.append(("python", f"{state['python']}, {device.python}"))
+        if "browser" in state:
+            told = state["browser"]
+            rows.append(("browser", told["user_agent"]))
+            rows.append(("isolated", "yes" if told["cross_origin_isolated"] else "no: one thread"))
+            rows.append(("clock", f"steps of {told['timer_us']:.3g} µs"))
+            rows.append(("WebGPU", told["webgpu"] or "none"))
     return rows
 
 
@@ -65,11 +73,14 @@ def _facts(state: dict[str, Any]) -> list[tuple[str, str]]:
         ("system", state["system"]),
         ("processor", state["processor"]),
         ("cores", str(state["cores"])),
-        ("memory", f"{state['memory_bytes'] / 1e9:.1f} GB"),
+        (
+            "memory",
+            f"{state['memory_bytes'] / 1e9:.1f} GB" if state["memory_bytes"] else "not told",
+        ),
         ("instructions", " ".join(state["instructions"]) or "none that edgekd knows"),
         ("governor", state["governor"] or "not known"),
         ("load", "not known" if load is None else f"{load:.1f}"),
-        ("numpy", state["numpy"]),
+        *([("numpy", state["numpy"])] if "numpy" in state else []),
         *((name, version) for name, version in state["runtimes"].items()),
     ]
 
@@ -84,6 +95,8 @@ def shell_command(settings: DeviceSettings) -> list[str]:
 
     if settings.kind == "local":
         raise ConfigError("This device is the machine that you are on.", where=settings.name)
+    if settings.kind == "browser":
+        raise ConfigError("A browser has no shell.", where=settings.name)
     if settings.kind == "emulator":
         root = arm64_root.create(settings.name)
         return emulator.enter(root, settings.processor, "bash")
