@@ -153,11 +153,11 @@ class BenchFigures(Figures):
     precision: str
     """float32 or int8."""
     runtime: str
-    """onnxruntime or litert."""
+    """onnxruntime or litert; in a browser onnxruntime-web or litert.js."""
     device: str
     """The device profile's name."""
     threads: int
-    """Threads that the runtime was given."""
+    """Threads that the runtime was given; 0 on a graphics processor, by WebGPU."""
     latency_us: Latency | None
     """Batch 1, after the warm-up; null of an emulated device, which has no times of its own."""
     load_ms: float | None
@@ -165,7 +165,8 @@ class BenchFigures(Figures):
     first_us: float | None
     """The first inference; likewise."""
     peak_rss_bytes: int
-    """Largest resident memory of the measuring process."""
+    """Largest resident memory of the measuring process; in a browser the runtime's WebAssembly
+    memory."""
     rss_growth_bytes: int
     """Of that, what loading and running the model added."""
     bytes: int

@@ -148,6 +148,7 @@ def _process(number: int, result: dict[str, Any]) -> ProcessFigures:
         n=result["latency_us"]["n"],
         p50=result["latency_us"]["p50"],
         quantiles_us=result["quantiles_us"][::STORED],
+        batch=result.get("batch", 1),
         **{name: result[name] for name in kept},
     )
 

@@ -13,17 +13,18 @@ from typing import Any
 from edgekd.bench.any_source import Ready, of_foreign_file, of_own_file
 from edgekd.bench.data import Test, read_test
 from edgekd.bench.gather import gather, gather_emulated
-from edgekd.bench.result import BenchResult, BenchRow
+from edgekd.bench.result import BenchMachine, BenchResult, BenchRow
 from edgekd.bench.scores import OUTPUTS, Judged, Scores
 from edgekd.config.device import DeviceSettings
 from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import BenchSettings, OnnxInput
 from edgekd.data.table_file import SUFFIXES
 from edgekd.devices import Device, open_device
+from edgekd.devices.browser_link import CannotRun
 from edgekd.errors import ConfigError, DataError, StageError
 from edgekd.keys import installed_version
 from edgekd.progress import SILENT, Progress
-from edgekd.results import BenchFigures, Machine
+from edgekd.results import BenchFigures
 from edgekd.runtimes import load
 from edgekd.runtimes.loaded import LoadedFile, check_file
 from edgekd.runtimes.probe import probe
@@ -121,6 +122,7 @@ def bench_files(
     *,
     given: OnnxInput | None = None,
     more: More | None = None,
+    host: str | None = None,
     progress: Progress = SILENT,
 ) -> BenchResult:
     """Measures .onnx, .ort and .tflite files, also such that edgekd did not export, taking turns.
@@ -132,9 +134,10 @@ def bench_files(
         label: the table's column of the answers, or columns, where they are not clear.
         given: how files of unknown origin want their input.
         more: what else each first process finds out.
+        host: where pages for browsers are served, in place of their profiles' hosts.
 
     Raises:
-        ConfigError: a file is of another format.
+        ConfigError: a file is of another format, or `host` is given and no device is a browser.
         DataError: the data does not fit a model.
         EdgekdError: a file is damaged, or cannot be loaded.
     """
@@ -154,7 +157,7 @@ def bench_files(
                     ready.test, ready.spec, inputs, given.output, foreign=ready.foreign
                 )
                 notes[str(path)] = ready.notes
-        result = _measure(models, settings, judges, more=more, progress=progress)
+        result = _measure(models, settings, judges, more=more, host=host, progress=progress)
     for row in result.rows:
         row.warnings = [*notes.get(row.model, ()), *row.warnings]
         row.model = _relative(row.model, Path.cwd())
@@ -198,6 +201,7 @@ def _measure(
     *,
     base: Path | None = None,
     more: More | None = None,
+    host: str | None = None,
     progress: Progress = SILENT,
 ) -> BenchResult:
     from edgekd.config.load import load_device
@@ -208,10 +212,10 @@ def _measure(
             f"None of the {len(models)} files runs in {' or '.join(settings.runtimes)}.",
             fix="name the runtime of an exported format in bench.runtimes",
         )
-    profiles = [load_device(name, base) for name in settings.devices]
+    profiles = _served_at(host, [load_device(name, base) for name in settings.devices])
     _check_opsets(profiles, wanted)
     rows: list[BenchRow] = []
-    machines: dict[str, Machine] = {}
+    machines: dict[str, BenchMachine] = {}
     failed: dict[str, StageError] = {}
     for device in profiles:
         try:
@@ -237,6 +241,26 @@ def _measure(
         rows=rows,
         failed={name: str(error) for name, error in failed.items()},
     )
+
+
+def _served_at(host: str | None, profiles: list[DeviceSettings]) -> list[DeviceSettings]:
+    """The profiles, those of browsers with the page's address that the command names."""
+    if host is None:
+        return profiles
+    if not any(profile.kind == "browser" for profile in profiles):
+        raise ConfigError(
+            "Only for a browser a page is served.",
+            where=f"--host {host}",
+            fix="add --device browser, or take --host away",
+        )
+    from edgekd.config.load import validate
+
+    return [
+        validate(DeviceSettings, profile.model_dump(exclude_unset=True) | {"host": host})
+        if profile.kind == "browser"
+        else profile
+        for profile in profiles
+    ]
 
 
 def _check_opsets(devices: Sequence[DeviceSettings], models: Sequence[BenchModel]) -> None:
@@ -278,9 +302,9 @@ def _on_device(
     judges: dict[Path, Scores],
     more: More,
     progress: Progress,
-) -> tuple[list[BenchRow], Machine]:
+) -> tuple[list[BenchRow], BenchMachine]:
     rows: list[BenchRow] = []
-    judged: dict[Path, Judged] = {}
+    judged: dict[tuple[Path, bool], Judged] = {}
     machine: dict[str, Any] = {}
     models = [model for model in models if RUNTIME_OF[model.format] in profile.runtimes]
     if not models:
@@ -289,7 +313,9 @@ def _on_device(
             where=f"{profile.name}: it has {' and '.join(profile.runtimes)}",
         )
     with open_device(profile) as device:
-        counts = thread_counts(settings, int(device.state()["cores"]))
+        state = device.state()
+        counts = thread_counts(settings, int(state["cores"]))
+        counts += [0] if state.get("webgpu") else []
         if not device.timed:
             settings = settings.model_copy(update={"processes": 1})
             counts, more = [1], More()  # threads that wait for each other count instructions, too
@@ -300,22 +326,39 @@ def _on_device(
             results: list[list[dict[str, Any]]] = [[] for _ in models]
             for turn in range(settings.processes):
                 for model, found in zip(models, results, strict=True):
-                    scores = judges.get(model.path)
+                    if turn and not found:
+                        continue
+                    scores, judging = judges.get(model.path), (model.path, threads == 0)
                     job = _job(device, model, threads, settings)
                     job |= {} if scores is None else inputs[scores]
-                    new = scores is not None and model.path not in judged
+                    new = scores is not None and judging not in judged
                     job |= {"outputs": OUTPUTS} if new else {}
                     job |= more.fields() if turn == 0 else {}
                     seconds = job["min_seconds"] + more.stream_seconds
-                    found.append(device.run(job, PATIENCE + 2 * seconds))
+                    try:
+                        found.append(device.run(job, PATIENCE + 2 * seconds))
+                    except CannotRun as error:
+                        if threads == counts[0]:
+                            raise
+                        _note(rows, model, error)
+                        continue
                     if scores is not None and new:
-                        judged[model.path] = scores.judge(device, found[-1]["runtime"])
+                        judged[judging] = scores.judge(device, found[-1]["runtime"])
                     done += 1
                     progress.step(done, total, "benchmarks")
             for model, found in zip(models, results, strict=True):
-                machine = machine or found[0]["machine"]
-                rows.append(_row(device, profile, model, found, judged.get(model.path, (None, []))))
-    return rows, Machine(**{name: machine[name] for name in Machine.model_fields})
+                if found:
+                    machine = machine or found[0]["machine"]
+                    score = judged.get((model.path, threads == 0), (None, []))
+                    rows.append(_row(device, profile, model, found, score))
+    known = BenchMachine.model_fields
+    return rows, BenchMachine(**{name: machine[name] for name in known if name in machine})
+
+
+def _note(rows: Sequence[BenchRow], model: BenchModel, error: CannotRun) -> None:
+    """Tells at a file's first row that a browser cannot run it by WebGPU, or with more threads."""
+    first = next(row for row in rows if row.model == str(model.path))
+    first.warnings.append(f"left out: {error.where}")
 
 
 def _job(

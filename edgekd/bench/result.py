@@ -48,13 +48,38 @@ class WarmUp(Figures):
     """Whether the times were steady at its end; if not, the bound ended it."""
 
 
+class BrowserFacts(Figures):
+    """What a browser tells about itself."""
+
+    user_agent: str
+    """As it names itself to every page."""
+    hardware_concurrency: int
+    """Logical processors, as far as it tells."""
+    cross_origin_isolated: bool
+    """Whether the page had shared memory, so threads, and the finer clock."""
+    timer_us: float
+    """Steps of its clock, performance.now, in microseconds."""
+    webgpu: str
+    """Its graphics processor; empty where pages reach none."""
+
+
+class BenchMachine(Machine):
+    """A machine that measured."""
+
+    browser: BrowserFacts | None = None
+    """Where the files ran in a browser; `processor` and `memory_bytes` are then as far as it tells,
+    and 0 is not told."""
+
+
 class ProcessFigures(Figures):
-    """One process that measured a file."""
+    """One process that measured a file, or one fresh start in a browser's page."""
 
     round: int
     """From 0; the processes of a round, one a file, were measured one after the other."""
     n: int
-    """Measured runs."""
+    """Measured runs, or batches of them."""
+    batch: int = 1
+    """Runs that were timed together, where a clock is too coarse for one: times are their means."""
     p50: float
     """Their median in microseconds."""
     quantiles_us: list[float]
@@ -155,7 +180,7 @@ class BenchResult(Figures):
     """When the measuring ended, ISO 8601, UTC."""
     settings: dict[str, Any]
     """What was asked for, with every default."""
-    machines: dict[str, Machine]
+    machines: dict[str, BenchMachine]
     """By device."""
     rows: list[BenchRow]
     """By device, thread count and file."""

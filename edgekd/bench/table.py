@@ -36,7 +36,7 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
     return (
         " ".join(part for part in (row.stage, row.model.rsplit("/", 1)[-1]) if part),
         row.runtime,
-        str(row.threads),
+        str(row.threads or "WebGPU"),
         NONE if row.latency_us is None else duration(row.latency_us.p50),
         _half(row),
         NONE if row.latency_us is None else duration(row.latency_us.p90),

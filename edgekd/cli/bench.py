@@ -38,6 +38,10 @@ def bench(
     device: Annotated[
         list[str] | None, typer.Option("--device", help="A device profile; local if left out.")
     ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Where a browser's page is served: 0.0.0.0 for phones in this network."),
+    ] = None,
     runtime: Annotated[
         list[Runtime] | None, typer.Option("--runtime", help="Leaves out other files.")
     ] = None,
@@ -111,7 +115,8 @@ def bench(
     settings = as_settings(BenchSettings, raw)
     more = More(profile, stream, deadline, stream_secs)
     given = input_settings(layout, scale, mean, std, output)
-    measure = partial(bench_files, models, settings, data, label or (), given=given, more=more)
+    known = {"given": given, "more": more, "host": host}
+    measure = partial(bench_files, models, settings, data, label or (), **known)
     result = measure()
     while result.disturbed and _again(result.disturbed, repeat):
         repeat -= 1

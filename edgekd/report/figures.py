@@ -5,6 +5,7 @@ Everything here is about the run's first seed; `Summary.over_seeds` speaks for t
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -35,7 +36,13 @@ TITLES = {
     "check": "Teacher check",
     "ensemble": "All together",
 }
-RUNTIMES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "litert": "LiteRT"}
+RUNTIMES = {
+    "torch": "PyTorch",
+    "onnxruntime": "ONNX Runtime",
+    "litert": "LiteRT",
+    "onnxruntime-web": "ONNX Runtime Web",
+    "litert.js": "LiteRT.js",
+}
 FORMATS = {"torch": "PyTorch", "onnx": "ONNX", "tflite": "TFLite", "ort": "ORT"}
 
 
@@ -114,7 +121,7 @@ def bench_of(
         found = [b for b in found if (b.device, b.runtime, b.threads) == same]
     device = next((b.device for b in (*filter(_timed, found), *found)), "")
     found = [bench for bench in found if bench.device == device]
-    return min(found, key=lambda bench: bench.threads, default=None)
+    return min(found, key=lambda bench: bench.threads or math.inf, default=None)
 
 
 def _timed(bench: BenchFigures) -> bool:

@@ -195,7 +195,7 @@ def _trade_offs(summary: Summary) -> list[Mapping[str, Any]]:
     timed = [bench for bench in summary.bench if bench.latency_us is not None]
     for index, device in enumerate(dict.fromkeys(bench.device for bench in timed)):
         there = [bench for bench in timed if bench.device == device]
-        threads = min(bench.threads for bench in there)
+        threads = min((bench.threads for bench in there if bench.threads), default=0)
         points = []
         for bench in there:
             model, accuracy = by_path.get(bench.model, (None, None))
