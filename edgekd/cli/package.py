@@ -15,7 +15,9 @@ def package(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/NAME.")],
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", help="linux; may be repeated. All targets if left out."),
+        typer.Option(
+            "--target", help="android, apple, linux or web; may be repeated. All if left out."
+        ),
     ] = None,
     version: Annotated[
         str, typer.Option("--version", help="Of the bundle: MAJOR.MINOR.PATCH.")

@@ -9,7 +9,7 @@ from typing import Protocol
 from edgekd.errors import ConfigError
 from edgekd.package.deployable import Deployable, DeployedFile
 
-TARGETS = ("android", "apple", "linux")
+TARGETS = ("android", "apple", "linux", "web")
 """Each is a module of this package with a `TARGET`."""
 
 

@@ -1,0 +1,1 @@
+"""What runs inside the web bundle: JavaScript, without a dependency but the runtime."""
