@@ -1,8 +1,8 @@
-"""What a bundle costs: bytes over the model's own, seconds of `edgekd package`, and whether it is the
-same a second time. Of finished runs: `--run runs/digits --run runs/spoken-digits`.
+"""What a bundle costs: bytes over the model's own, seconds of `edgekd package`, and whether it is
+the same a second time. Of finished runs: `--run runs/digits --run runs/spoken-digits`.
 
-A bundle's size is that of the largest file of its folder, which is what an app takes: the wheel, the
-npm package. The time is the wall time of a fresh process that makes all targets.
+A bundle's size is that of the largest file of its folder, which is what an app takes: the AAR, the
+wheel, the npm package. The time is the wall time of a fresh process that makes all targets.
 """
 
 from __future__ import annotations

@@ -21,15 +21,15 @@ class Asked:
 
 def asked_of(spec: ModelSpec) -> Asked:
     """The argument for a model."""
+    part = spec.input.inputs[0]
     if is_table(spec):
-        columns = [column for part in spec.input.inputs for column in part.columns]
+        columns = [column for each in spec.input.inputs for column in each.columns]
         return Asked(
             "row", "row", f"a number, a text or nothing for each of {len(columns)} columns"
         )
     if len(spec.input.inputs) > 1:
-        names = ", ".join(part.name for part in spec.input.inputs)
+        names = ", ".join(each.name for each in spec.input.inputs)
         return Asked("several", "values", f"the numbers of each input: {names}")
-    part = spec.input.inputs[0]
     if part.sound is not None:
         return Asked("samples", "samples", f"a recording at {part.sound.rate} Hz, within -1 to 1")
     if part.kind == "image" and part.peak is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "package"))
-from made_runs import make_run  # noqa: E402
+from made_runs import make_run
 
 Run = Callable[..., dict[str, Any]]
 
