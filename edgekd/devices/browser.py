@@ -10,6 +10,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,20 @@ class BrowserDevice(Device):
     def timed(self) -> bool:
         """See `Device.timed`."""
         return True
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """See `Device.notes`."""
+        told = self.state()
+        found = []
+        if not told["browser"]["cross_origin_isolated"]:
+            found.append(
+                "the page is not isolated from others, so it has one thread and a coarser clock: "
+                "let it be served by https"
+            )
+        if told["webgpu_emulated"]:
+            found.append("WebGPU is emulated there by the processor: its times are no graphics'")
+        return found
 
     def connect(self) -> None:
         """Serves the page, shows its address, and waits for a browser.
