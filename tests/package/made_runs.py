@@ -55,6 +55,7 @@ TABLE = NamedInputs(
         ),
     )
 )
+README = Path(__file__).resolve().parents[2] / "README.md"
 MODELS = {
     "digits": ModelSpec(name="linear", input=DIGITS, labels=tuple("0123456789")),
     "photos": ModelSpec(name="linear", input=PICTURES, labels=("cat", "dög")),
@@ -191,3 +192,11 @@ def _summary(name: str, spec: ModelSpec, path: str, file: Path, precision: str) 
         bench=[],
         budget=[],
     )
+
+
+def readme_lines(platform: str) -> list[list[str]]:
+    """What the README's table of bundles says that a developer writes: build, and code."""
+    rows = README.read_text().partition("## Into the app")[2].partition("\n## ")[0].splitlines()
+    first = next(n for n, row in enumerate(rows) if row.startswith(f"| {platform} |"))
+    _, build, code = zip(*(row.split("|")[1:-1] for row in rows[first : first + 2]), strict=True)
+    return [[cell.strip().strip("`") for cell in cells if cell.strip()] for cells in (build, code)]

@@ -9,16 +9,19 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import wave
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from made_runs import KEY, MODELS, SOUND, make_run, raw_samples
+from made_runs import KEY, MODELS, SOUND, make_run, raw_samples, readme_lines
 from PIL import Image
 
 from edgekd.data import sound
+from edgekd.devices.arm64_root import root_folder
+from edgekd.devices.emulator import enter
 from edgekd.package.write import package
 from edgekd.pipeline import read_summary
 from edgekd.runtimes import load
@@ -79,6 +82,15 @@ def test_a_picture_is_answered_as_by_edgekd(made, bundles):
     got = bundles["photos"].classify(pixels)
     assert [c.label for c in got] == [("cat", "dög")[i] for i in np.argsort(-wanted)]
     np.testing.assert_allclose([c.score for c in got], np.sort(wanted)[::-1], rtol=1e-12)
+
+
+def test_the_two_lines_of_the_readme_are_enough(made, bundles):
+    (install,), lines = readme_lines("Linux, Raspberry Pi")
+    assert install == f"pip install {made[2]['digits'].name}"
+    scope = {"pixels": np.full((30, 20), 90, np.uint8)}
+    exec("\n".join(lines), scope)
+    assert len(lines) == 2
+    assert scope["label"] == bundles["digits"].classify(scope["pixels"])[0].label
 
 
 def test_a_recording_is_answered_as_by_edgekd(made, bundles):
@@ -216,6 +228,23 @@ def test_the_record_of_the_wheel_is_that_of_its_files(made):
             content = archive.read(name)
             told = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
             assert digest == f"sha256={told.decode()}" and int(size) == len(content)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="chroot is for root")
+@pytest.mark.skipif(not root_folder().is_dir(), reason="edgekd devices create arm64-emulator")
+def test_the_wheel_answers_on_an_arm64_processor(made):
+    """As pip would lay it out, in a folder of the arm64 root, where numpy and the runtimes are."""
+    root = root_folder()
+    with tempfile.TemporaryDirectory(dir=root / "tmp") as site:
+        for name in ("digits", "speech"):
+            ZipFile(made[2][name]).extractall(site)
+            inside = f"PYTHONPATH=/{Path(site).relative_to(root)}"
+            run = ("env", inside, "python3", "-m", cls_module(name), "--check")
+            done = subprocess.run(
+                enter(root, "cortex-a72", *run), capture_output=True, text=True, check=False
+            )
+            assert "golden samples as exported" in done.stdout, done.stderr
 
 
 @pytest.mark.slow

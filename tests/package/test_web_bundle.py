@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import KEY, MODELS, SOUND, make_run, raw_samples
+from made_runs import KEY, MODELS, SOUND, make_run, raw_samples, readme_lines
 
 from edgekd.data import sound
 from edgekd.package.linux_code import arithmetic
@@ -160,7 +160,8 @@ PAGE = """<!doctype html><meta charset="utf-8">
   "wear-regressor": "/node_modules/wear-regressor/index.js"}}</script>
 <script type="module" src="/app.js"></script><body></body>"""
 APP = """
-import { DigitsClassifier, BundleError } from "digits-classifier";
+IMPORT;
+import { BundleError } from "digits-classifier";
 import { PhotosClassifier } from "photos-classifier";
 import { ShopClassifier } from "shop-classifier";
 import { SpeechClassifier } from "speech-classifier";
@@ -170,7 +171,8 @@ const said: Record<string, unknown> = {};
 try {
   const model = await DigitsClassifier.create();
   const pixels = new ImageData(20, 20);
-  const [best] = await model.classify(pixels);
+  const imageData = pixels;
+  CLASSIFY;
   said.digits = [best.label, best.score, await model.selfCheck()];
   await model.close();
   const photos = await PhotosClassifier.create();
@@ -238,15 +240,18 @@ def shown_in_chromium(folder: Path) -> dict[str, Any]:
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_it_installs_has_right_types_and_classifies_in_a_browser(made, tmp_path):
     tarballs = [str(tarball) for _, tarball, _ in made.values()]
+    (install,), (imports, classify) = readme_lines("web")
+    assert install == f"npm install ./{made['digits'][1].name}"
+    app = APP.replace("IMPORT", imports).replace("CLASSIFY", classify)
     (tmp_path / "package.json").write_text(json.dumps({"name": "app", "private": True}))
     npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
     subprocess.run([*npm, *tarballs, "typescript@5"], cwd=tmp_path, check=True)
-    (tmp_path / "app.ts").write_text(APP)
+    (tmp_path / "app.ts").write_text(app)
     (tmp_path / "tsconfig.json").write_text(json.dumps(TSCONFIG))
     tsc = ["node_modules/.bin/tsc", "--project", "."]
     done = subprocess.run(tsc, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    wrong = APP.replace("income: null", "income: 'much'")
+    wrong = app.replace("income: null", "income: 'much'")
     (tmp_path / "app.ts").write_text(wrong)
     done = subprocess.run(
         [*tsc, "--noEmit"], cwd=tmp_path, capture_output=True, text=True, check=False
