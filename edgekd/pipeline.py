@@ -17,6 +17,7 @@ from edgekd import search
 from edgekd.advice.advise import advise
 from edgekd.ahead import check_ahead, required
 from edgekd.config.load import load_pipeline, validate
+from edgekd.config.package import PackageSettings
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError, StageError
 from edgekd.nodes import ORDER, Node
@@ -90,9 +91,11 @@ def run(
         EdgekdError: a stage failed; what was finished before is kept.
     """
     pipeline, base = resolve(source, overrides)
-    if pipeline.student.search is not None:
-        return _search(pipeline, base, from_stage, until, Path(runs), progress)
-    return _run(pipeline, base, from_stage, until, Path(runs), progress)
+    make = _run if pipeline.student.search is None else _search
+    result = make(pipeline, base, from_stage, until, Path(runs), progress)
+    if pipeline.package is not None and until is None:
+        _package(pipeline.package, result, progress)
+    return result
 
 
 def _search(
@@ -376,6 +379,18 @@ def _conclude(
     summary = gather(pipeline, describe_machine(), stages, manifests)
     summary.advice = advise(summary, store.folder)
     return _write(summary, store.folder)
+
+
+def _package(settings: PackageSettings, result: RunResult, progress: Progress) -> None:
+    """Bundles of the finished run, unless its model misses the budget."""
+    from edgekd.package.write import package_missing
+
+    if not result.budget_met:
+        progress.message("no bundles: the model misses its budget")
+        return
+    made = package_missing(result.folder, result.summary, settings.targets, settings.version)
+    for bundle in made:
+        progress.message(f"bundle for {bundle.target}: {bundle.folder}")
 
 
 def _write(summary: Summary, folder: Path) -> RunResult:

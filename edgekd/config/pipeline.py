@@ -22,6 +22,7 @@ from edgekd.config.methods import (
     parts_of,
     weighed_by_gap,
 )
+from edgekd.config.package import PackageSettings
 from edgekd.config.pruning import PruneSettings
 from edgekd.config.quality import QualitySettings
 from edgekd.config.schedules import start_of
@@ -124,13 +125,16 @@ class Pipeline(Settings):
     """Measurement; `quick` for short."""
     budget: BudgetSettings = BudgetSettings()
     """Limits that the result must keep."""
+    package: PackageSettings | None = None
+    """Bundles for apps, at the end of a whole run that keeps its budget; `true` for all targets.
+    Left out by default."""
 
     @model_validator(mode="before")
     @classmethod
     def _expand_short_forms(cls, raw: Any) -> Any:
         return expand(raw)
 
-    @field_validator("finetune", "prune", "quality", mode="before")
+    @field_validator("finetune", "prune", "quality", "package", mode="before")
     @classmethod
     def _on_and_off(cls, value: Any) -> Any:
         return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value

@@ -15,6 +15,7 @@ from edgekd.package.manifest import CARD, MANIFEST, as_json, manifest_of
 from edgekd.package.naming import check_version
 from edgekd.package.target import Target, target_of
 from edgekd.results import Summary
+from edgekd.store import read_json
 
 FIRST_VERSION = "0.1.0"
 
@@ -57,7 +58,7 @@ def package(
             raise ConfigError(
                 "There is a bundle already, and what was given out is not changed.",
                 where=str(out / name),
-                fix="take another --version or --out, or remove that folder",
+                fix="take another version or another folder, or remove that one",
             )
     model = gather(run, summary, version)
     try:
@@ -70,6 +71,26 @@ def package(
     except OSError as error:
         raise EdgekdError("A bundle cannot be written.", where=f"{out}: {error}") from error
     return [Packaged(name, out / name, _files(out / name)) for name in writers]
+
+
+def package_missing(
+    run: Path, summary: Summary, targets: Sequence[str], version: str
+) -> list[Packaged]:
+    """Those of the bundles that the run folder does not have yet of this very model.
+
+    Raises:
+        ConfigError: it has one of this version and of another model.
+        StageError: see `package`.
+    """
+    out = run / f"package-{version}"
+    keys = [stage.key for stage in summary.stages if stage.name.partition("@")[0] == "export"]
+    missing = [name for name in targets if _key_of(out / name / MANIFEST) not in keys[:1]]
+    return package(run, summary, missing, version=version, out=out) if missing else []
+
+
+def _key_of(manifest: Path) -> str | None:
+    """The pipeline key in a bundle's manifest."""
+    return read_json(manifest)["pipeline"]["key"] if manifest.is_file() else None
 
 
 def _write(model: Deployable, name: str, target: Target, folder: Path) -> None:

@@ -12,11 +12,14 @@ from made_runs import KEY, MODELS, make_run
 from typer.testing import CliRunner
 
 from edgekd.cli import app
+from edgekd.config.package import PackageSettings
 from edgekd.errors import ConfigError, EdgekdError, StageError
 from edgekd.package.naming import names_of
 from edgekd.package.target import TARGETS
-from edgekd.package.write import package
-from edgekd.pipeline import read_summary
+from edgekd.package.write import package, package_missing
+from edgekd.pipeline import RunResult, _package, read_summary
+from edgekd.progress import SILENT
+from edgekd.results import BudgetFigures
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +84,7 @@ def test_nothing_that_is_there_is_changed(runs, tmp_path):
     before = files_of(tmp_path)
     with pytest.raises(ConfigError, match="already") as caught:
         make(runs["digits"], tmp_path)
-    assert "--version" in caught.value.fix
+    assert "another version" in caught.value.fix
     assert files_of(tmp_path) == before
 
 
@@ -146,3 +149,30 @@ def test_without_golden_samples_one_is_made_up(tmp_path):
     (wheel,) = made.folder.glob("*.whl")
     golden = json.loads(ZipFile(wheel).read("photos_classifier/data/golden.json"))
     assert [sample["made_up"] for sample in golden["samples"]] == [0]
+
+
+def test_a_run_makes_the_bundles_that_it_lacks_and_wants_a_version_for_another_model(tmp_path):
+    assert set(PackageSettings().targets) == set(TARGETS)
+    run = make_run(tmp_path, "digits")
+    summary = read_summary(run)
+    (made,) = package_missing(run, summary, ["linux"], "1.0.0")
+    before = files_of(run)
+    (other,) = package_missing(run, summary, ["linux", "web"], "1.0.0")
+    assert (made.target, other.target) == ("linux", "web")
+    assert before.items() <= files_of(run).items()
+    stages = [stage.model_copy(update={"key": "ba9876543210"}) for stage in summary.stages]
+    another = summary.model_copy(update={"stages": stages})
+    with pytest.raises(ConfigError, match="already"):
+        package_missing(run, another, ["linux"], "1.0.0")
+
+
+def test_the_end_of_a_run_packages_what_keeps_its_budget(tmp_path):
+    run = make_run(tmp_path, "digits")
+    summary = read_summary(run)
+    settings = PackageSettings(targets=("linux",), version="1.0.0")
+    missed = BudgetFigures(name="size", limit=1, value=2, unit="bytes", ok=False)
+    over = RunResult(run, summary.model_copy(update={"budget": [missed]}))
+    _package(settings, over, SILENT)
+    assert not (run / "package-1.0.0").exists()
+    _package(settings, RunResult(run, summary), SILENT)
+    assert (run / "package-1.0.0/linux/manifest.json").is_file()
