@@ -14,13 +14,14 @@ import hashlib
 from pathlib import Path
 
 from edgekd.package.android_code.aar import Library, aar, sources_jar
-from edgekd.package.android_code.facade import GIVES, TAKES, facade_of
+from edgekd.package.android_code.java_class import argument_of
 from edgekd.package.android_code.maven import Artefact, Coordinates, write_repository
 from edgekd.package.android_code.samples import README, kotlin_files
 from edgekd.package.contents import contents
 from edgekd.package.deployable import Deployable, DeployedFile
+from edgekd.package.facade import GIVES, TAKES, facade_of
 from edgekd.package.manifest import MANIFEST
-from edgekd.package.spec_file import model_name, spec_of
+from edgekd.package.spec_file import model_name
 
 FORMATS = ("tflite", "onnx")
 GROUP = "com.example"
@@ -68,7 +69,7 @@ def _library(model: Deployable, file: DeployedFile, manifest: bytes) -> Library:
         package=f"{GROUP}.{names.module.replace('_', '')}",
         class_name=names.class_name,
         asks=names.asks,
-        facade=facade_of(spec_of(file, names)),
+        facade=facade_of(model.spec),
         runtime=RUNTIMES[file.format][0],
         sha256=hashlib.sha256(manifest).hexdigest(),
         about=f"{names.artefact} {model.version}: {file.facts['description']}",
@@ -76,8 +77,6 @@ def _library(model: Deployable, file: DeployedFile, manifest: bytes) -> Library:
 
 
 def _readme(library: Library, at: Coordinates) -> str:
-    _, argument, argument_is = TAKES[library.facade.reader]
-    _, _, gives_is = GIVES[library.facade.answer]
     return README.format(
         artefact=at.artefact,
         version=at.version,
@@ -85,9 +84,9 @@ def _readme(library: Library, at: Coordinates) -> str:
         coordinates=at,
         name=library.class_name,
         asks=library.asks,
-        argument=argument,
-        argument_is=argument_is,
-        gives_is=gives_is,
+        argument=argument_of(library.facade),
+        argument_is=TAKES[library.facade.reader][1],
+        gives_is=GIVES[library.facade.answer],
         package=library.package,
     )
 

@@ -14,11 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import get_args
 
-from edgekd.package.android_code.facade import GIVES, TAKES, Facade, Reader, facade_of, one_line
 from edgekd.package.contents import contents
 from edgekd.package.deployable import Deployable, DeployedFile
+from edgekd.package.facade import GIVES, TAKES, Facade, Reader, facade_of, one_line
 from edgekd.package.manifest import MANIFEST
-from edgekd.package.spec_file import spec_of
 
 CODE = "edgekd.package.apple_code"
 FORMATS = ("onnx",)
@@ -158,7 +157,7 @@ class Apple:
         """See `Target.write`."""
         file = model.file("apple", FORMATS)
         files = contents(model, file)
-        facade = facade_of(spec_of(file, model.names))
+        facade = facade_of(model.spec)
         sources = f"Sources/{model.names.class_name}Kit"
         texts = _texts(model, file, facade, hashlib.sha256(files[MANIFEST]).hexdigest())
         made = {path: text.encode() for path, text in texts.items()}
@@ -185,9 +184,7 @@ def _code(facade: Facade) -> dict[str, bytes]:
 
 def _texts(model: Deployable, file: DeployedFile, facade: Facade, sha256: str) -> dict[str, str]:
     names = model.names
-    _, argument, argument_is = TAKES[facade.reader]
-    _, _, gives_is = GIVES[facade.answer]
-    argument = "image" if facade.reader == "Pictures" else argument
+    argument, argument_is = TAKES[facade.reader]
     fields = {
         "artefact": names.artefact,
         "version": model.version,
@@ -209,7 +206,7 @@ def _texts(model: Deployable, file: DeployedFile, facade: Facade, sha256: str) -
         "argument_is": argument_is,
         "takes": ARGUMENTS[facade.reader],
         "gives": ANSWERS[facade.answer],
-        "gives_is": gives_is,
+        "gives_is": GIVES[facade.answer],
         "answer": facade.answer,
     }
     fields["more"] = MORE.get(facade.reader, "").format(**fields)

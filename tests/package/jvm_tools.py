@@ -12,8 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
+from made_runs import MODELS, make_run
+
+from edgekd.package.write import package
+from edgekd.pipeline import read_summary
 
 HERE = Path(__file__).parent / "android"
 STANDINS = HERE / "standins"
@@ -66,3 +71,30 @@ def drive(jobs: list[dict[str, Any]], folder: Path, classes: Sequence[Path]) -> 
     job.write_text(json.dumps(jobs, default=str), encoding="utf-8")
     java("Drive", job, result, classes=classes)
     return json.loads(result.read_text(encoding="utf-8"))
+
+
+NAMES = {
+    "digits": "digitsclassifier.DigitsClassifier",
+    "photos": "photosclassifier.PhotosClassifier",
+    "speech": "speechclassifier.SpeechClassifier",
+    "shop": "shopclassifier.ShopClassifier",
+    "wear": "wearregressor.WearRegressor",
+}
+"""Of the bundles' classes, in com.example."""
+
+
+def archive(out: Path, suffix: str) -> Path:
+    """The only file of the repository with this ending."""
+    (found,) = (out / "android/maven").rglob(f"*{suffix}")
+    return found
+
+
+def make_bundles(folder: Path) -> dict[str, tuple[Path, Path, Path]]:
+    """By the model's name: the run, the folder of its bundle, and that of its unpacked AAR."""
+    bundles = {}
+    for name in MODELS:
+        run = make_run(folder, name)
+        package(run, read_summary(run), ["android"], version="1.2.0", out=run / "out")
+        ZipFile(archive(run / "out", ".aar")).extractall(run / "aar")
+        bundles[name] = (run, run / "out", run / "aar")
+    return bundles

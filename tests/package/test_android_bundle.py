@@ -3,55 +3,58 @@
 from __future__ import annotations
 
 import base64
-import json
-import subprocess
 from pathlib import Path
-from zipfile import ZIP_STORED, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from jvm_tools import HERE, JSON_JAR, STANDINS, compile_java, drive, need, standin_sources
-from made_runs import MODELS, SOUND, make_run, raw_samples
+from jvm_tools import (
+    HERE,
+    JSON_JAR,
+    NAMES,
+    archive,
+    compile_java,
+    drive,
+    make_bundles,
+    need,
+    standin_sources,
+)
+from made_runs import KEY, MODELS, SOUND, make_run, raw_samples
 
 from edgekd.agent import agent
 from edgekd.data import sound
-from edgekd.package.android_code.aar import CLASSES
-from edgekd.package.android_code.classfile import with_names
-from edgekd.package.android_code.compile import compile_all
 from edgekd.package.linux_code import arithmetic
 from edgekd.package.write import package
 from edgekd.pipeline import read_summary
 from edgekd.runtimes import load
-from edgekd.runtimes.predict import softmax
+from edgekd.runtimes.predict import sigmoid, softmax
+from edgekd.spec import InputSpec, ModelSpec, NamedInputs
 
-NAMES = {
-    "digits": "digitsclassifier.DigitsClassifier",
-    "photos": "photosclassifier.PhotosClassifier",
-    "speech": "speechclassifier.SpeechClassifier",
-    "shop": "shopclassifier.ShopClassifier",
-    "wear": "wearregressor.WearRegressor",
-}
+BLEND = ModelSpec(
+    name="linear",
+    input=NamedInputs(
+        inputs=(
+            InputSpec(name="numbers", kind="row", shape=(2,), mean=(1.0, 2.0), std=(3.0, 4.0)),
+            InputSpec(name="codes", kind="codes", shape=(1,), vocabulary=(("a", "b"),)),
+        )
+    ),
+    labels=("hours", "cost"),
+    task="regression",
+    target_mean=(10.0, -20.0),
+    target_std=(2.0, 30.0),
+)
+TAGS = ModelSpec(
+    name="linear",
+    input=InputSpec(kind="row", shape=(6,), mean=(100.0,) * 6, std=(70.0,) * 6),
+    labels=("red", "round", "ripe"),
+    task="multilabel",
+)
 GOLDEN = {"digits": 4, "photos": 4, "speech": 2, "shop": 4, "wear": 4}
-
-
-def archive(out: Path, suffix: str) -> Path:
-    """The only file of the repository with this ending."""
-    (found,) = (out / "android/maven").rglob(f"*{suffix}")
-    return found
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """By name: the folder of each run's bundle, and of its unpacked AAR."""
-    folder = tmp_path_factory.mktemp("android")
-    bundles = {}
-    for name in MODELS:
-        run = make_run(folder, name)
-        package(run, read_summary(run), ["android"], version="1.2.0", out=run / "out")
-        unpacked = run / "aar"
-        ZipFile(archive(run / "out", ".aar")).extractall(unpacked)
-        bundles[name] = (run, run / "out", unpacked)
-    return bundles
+    return make_bundles(tmp_path_factory.mktemp("android"))
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +72,18 @@ def job(made, name: str, asked: list, **more) -> dict:
     return {"class": f"com.example.{NAMES[name]}", "assets": assets, "asked": asked, **more}
 
 
-def runtime(made, name: str):
-    return load(made[name][0] / "export-0123456789ab/student-int8.onnx")
+def runtime_of(run: Path):
+    return load(run / f"export-{KEY}/student-int8.onnx")
 
 
 def check_answer(found: dict, made, name: str, samples) -> None:
     """Inputs to the bit, outputs to the bit, and scores, against edgekd's own."""
-    path = made[name][0] / "export-0123456789ab/student-int8.onnx"
+    path = made[name][0] / f"export-{KEY}/student-int8.onnx"
     spec = MODELS[name]
     normalised = spec.input.normalise(samples)
     wanted = agent.load(str(path)).prepare(normalised)
     assert [base64.b64decode(each) for each in found["prepared"]] == [w.tobytes() for w in wanted]
-    outputs = runtime(made, name).run(normalised)
+    outputs = runtime_of(made[name][0]).run(normalised)
     assert np.array(found["outputs"], np.float32).tobytes() == outputs[0].tobytes()
     if spec.task == "regression":
         assert found["answer"] == pytest.approx(float(spec.raw_targets(outputs)[0, 0]), rel=1e-14)
@@ -141,6 +144,36 @@ def test_other_inputs(made, jvm, tmp_path):
         sample = {"numbers": np.array([numbers], np.float32), "codes": np.array([[code]], np.int32)}
         check_answer(found, made, "shop", sample)
     assert shop["shared"] == 4 * GOLDEN["shop"]
+
+
+def test_several_targets_and_several_labels(tmp_path, jvm, monkeypatch):
+    monkeypatch.setitem(MODELS, "blend", BLEND)
+    monkeypatch.setitem(MODELS, "tags", TAGS)
+    classes = {"blend": "blendregressor.BlendRegressor", "tags": "tagsclassifier.TagsClassifier"}
+    numbers = [1.5, -2.0, 300.25, 0.0, 7.0, 250.0]
+    asked = {
+        "blend": {"asks": "predict", "values": {"numbers": [4.25, -1.5], "codes": [2]}},
+        "tags": {"asks": "classify", "samples": numbers},
+    }
+    jobs, jars = [], []
+    for name, class_name in classes.items():
+        run = make_run(tmp_path, name, golden=name == "blend")
+        package(run, read_summary(run), ["android"], version="1.2.0", out=run / "out")
+        ZipFile(archive(run / "out", ".aar")).extractall(run / "aar")
+        jars.append(run / "aar/classes.jar")
+        of_it = {"class": f"com.example.{class_name}", "assets": run / "aar/assets"}
+        jobs.append({**of_it, "asked": [asked[name]]})
+    blend, tags = drive(jobs, tmp_path, [*jvm, *jars])
+    assert (blend["golden"], tags["golden"]) == (4, 1)
+    sample = {"numbers": np.array([[4.25, -1.5]], np.float32), "codes": np.array([[2]], np.int32)}
+    wanted = BLEND.raw_targets(runtime_of(tmp_path / "blend").run(BLEND.input.normalise(sample)))
+    assert blend["answers"][0]["answer"] == pytest.approx(
+        dict(zip(BLEND.labels, wanted[0], strict=True)), rel=1e-14
+    )
+    rows = TAGS.input.normalise(np.array([numbers], np.float32))
+    scores = sigmoid(runtime_of(tmp_path / "tags").run(rows))[0]
+    found = {one["label"]: one["score"] for one in tags["answers"][0]["answer"]}
+    assert found == pytest.approx(dict(zip(TAGS.labels, scores, strict=True)), rel=1e-12)
 
 
 def test_what_is_none_of_the_model(made, jvm, tmp_path):
@@ -214,64 +247,3 @@ def test_damaged_bundles_are_refused(made, jvm, tmp_path):
     for number, result in enumerate(results):
         assert result["error"] == "ModelException"
         assert result["message"].startswith(parts[number // 2])
-
-
-def test_the_shipped_classes_are_those_of_their_sources(tmp_path):
-    need("javac")
-    version = subprocess.run(["javac", "-version"], check=True, capture_output=True, text=True)
-    if not version.stdout.startswith("javac 17."):
-        pytest.skip(f"the classes were made by javac 17, and here is {version.stdout.strip()}")
-    compile_all(STANDINS, tmp_path)
-    made_now = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.class")}
-    shipped = {path.relative_to(CLASSES): path.read_bytes() for path in CLASSES.rglob("*.class")}
-    assert made_now == shipped  # else: make java
-
-
-def test_a_bundles_classes_are_those_of_its_sources(made, jvm, tmp_path):
-    sources = []
-    for name, (_, out, _) in made.items():
-        ZipFile(archive(out, "-sources.jar")).extractall(tmp_path / "src" / name)
-        sources += sorted((tmp_path / "src" / name).rglob("*.java"))
-    compiled = compile_java(sources, tmp_path / "out", jvm[0], JSON_JAR)
-    for *_, unpacked in made.values():
-        with ZipFile(unpacked / "classes.jar") as jar:
-            assert len(jar.namelist()) > 15
-            for member in jar.namelist():
-                assert jar.read(member) == (compiled / member).read_bytes(), member
-
-
-def test_what_the_aar_holds(made):
-    for name, (_, out, _) in made.items():
-        home = f"com.example.{NAMES[name].partition('.')[0]}"
-        path = archive(out, ".aar")
-        with ZipFile(path) as aar:
-            assert aar.namelist()[:4] == [
-                "AndroidManifest.xml",
-                "classes.jar",
-                "R.txt",
-                "proguard.txt",
-            ]
-            model = aar.getinfo(f"assets/{home}/model.onnx")
-            assert model.compress_type == ZIP_STORED
-            assert path.stat().st_size - model.file_size <= 30_000
-            manifest = json.loads(aar.read(f"assets/{home}/manifest.json"))
-            assert manifest["files"]["model.onnx"]["bytes"] == model.file_size
-            assert b"-keep class ai.onnxruntime.**" in aar.read("proguard.txt")
-
-
-def test_the_same_run_gives_the_same_bytes(made, tmp_path):
-    run, out, _ = made["shop"]
-    package(run, read_summary(run), ["android"], version="1.2.0", out=tmp_path / "again")
-    first, again = (
-        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-        for root in (out, tmp_path / "again")
-    )
-    assert first == again
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"PK\3\4 and more", b"\xca\xfe\xba\xbe\0\0\0\x34\0\2\x63"]
-)
-def test_what_is_no_class_file(content):
-    with pytest.raises(ValueError, match=r"no class file|unknown kind"):
-        with_names(content, str)

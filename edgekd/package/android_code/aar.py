@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edgekd.package.android_code.classfile import with_names
-from edgekd.package.android_code.facade import DIGEST, FOLDER, TEMPLATE_PACKAGE, Facade, source
-from edgekd.package.android_code.facade import Reader as ReaderName
+from edgekd.package.android_code.java_class import (
+    DIGEST,
+    FOLDER,
+    TEMPLATE_PACKAGE,
+    source,
+    template_of,
+)
 from edgekd.package.archive import zip_bytes
+from edgekd.package.facade import Facade, Reader
 
 HERE = Path(__file__).parent
 JAVA, CLASSES = HERE / "java", HERE / "classes"
@@ -38,10 +44,12 @@ RULES = {
 -keep class com.google.ai.edge.litert.** { *; }
 -dontwarn org.tensorflow.lite.**
 -dontwarn com.google.ai.edge.litert.**
+-dontwarn org.jetbrains.annotations.**
 """,
     "onnxruntime": """\
 # ONNX Runtime's native code finds these classes by their names.
 -keep class ai.onnxruntime.** { *; }
+-dontwarn org.jetbrains.annotations.**
 """,
 }
 
@@ -115,12 +123,12 @@ def _jar(library: Library) -> bytes:
 
 
 def _template(library: Library) -> Path:
-    return CLASSES / "facades" / f"{library.facade.template}.class"
+    return CLASSES / "facades" / f"{template_of(library.facade)}.class"
 
 
 def _used(library: Library, root: Path, suffix: str) -> Iterable[Path]:
     """Sources or classes that this library needs: of the readers, its own."""
-    unused = set(get_args(ReaderName)) - {library.facade.reader}
+    unused = set(get_args(Reader)) - {library.facade.reader}
     for group in ("common", library.runtime):
         for path in sorted((root / group).glob(f"*{suffix}")):
             if path.stem.partition("$")[0] not in unused:
@@ -129,7 +137,7 @@ def _used(library: Library, root: Path, suffix: str) -> Iterable[Path]:
 
 def _names(library: Library) -> Any:
     """The change of a class file's texts from the templates' to the library's."""
-    template = library.facade.template
+    template = template_of(library.facade)
     ours, theirs = TEMPLATE_PACKAGE.replace(".", "/"), library.package.replace(".", "/")
     constants = {FOLDER: library.package, DIGEST: library.sha256, ASKS: library.asks}
 

@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 from edgekd.package.android_code.aar import ASKS, CLASSES, JAVA
-from edgekd.package.android_code.facade import FACADES, source
+from edgekd.package.android_code.java_class import source, template_of
+from edgekd.package.facade import FACADES
 
 
 def compile_all(standins: Path, out: Path) -> None:
@@ -30,7 +31,7 @@ def compile_all(standins: Path, out: Path) -> None:
         facades = work / "facades"
         facades.mkdir()
         for facade in FACADES:
-            (facades / f"{facade.template}.java").write_text(source(facade, ASKS))
+            (facades / f"{template_of(facade)}.java").write_text(source(facade, ASKS))
         common = [JAVA / "common", JAVA / "litert", facades]
         first = _javac(common, standins, work / "litert")
         second = _javac([JAVA / "onnxruntime"], standins, work / "onnxruntime", first)

@@ -121,6 +121,9 @@ public final class Drive {
     }
 
     private static Object plain(Object answer) throws Exception {
+        if (answer instanceof Map) {
+            return new JSONObject((Map<?, ?>) answer);
+        }
         if (!(answer instanceof List)) {
             return answer;
         }
@@ -151,6 +154,15 @@ public final class Drive {
                 window[channel] = floats(channels.getJSONArray(channel));
             }
             return window;
+        }
+        if (question.has("values")) {
+            Map<String, Object> values = new HashMap<>();
+            JSONObject told = question.getJSONObject("values");
+            for (Iterator<?> names = told.keys(); names.hasNext(); ) {
+                String name = (String) names.next();
+                values.put(name, floats(told.getJSONArray(name)));
+            }
+            return values;
         }
         if (question.has("row")) {
             Map<String, Object> row = new HashMap<>();

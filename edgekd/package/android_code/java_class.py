@@ -1,4 +1,4 @@
-"""The class that an app uses: typed by what its model takes and gives.
+"""The Java class that an app uses: typed by what its model takes and gives.
 
 There is a template for each kind of input and answer, compiled once like the rest. A bundle gets
 the template with its own names and constants in it; `source` gives the Java text of both, so that
@@ -8,46 +8,24 @@ what is shipped is what a compiler makes of the sources beside it (tests/package
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
 
-Reader = Literal["Pictures", "Sounds", "Windows", "Rows", "Several", "Numbers"]
-Answer = Literal["categories", "number", "numbers"]
+from edgekd.package.facade import GIVES, TAKES, Answer, Facade, Reader, one_line
 
 TEMPLATE_PACKAGE = "edgekd.bundle"
 FOLDER, DIGEST = "@folder@", "@sha256@"
 """Constants of a template that a bundle replaces."""
-
-
-@dataclass(frozen=True)
-class Facade:
-    """What the model takes, by the class that reads it, and what it gives."""
-
-    reader: Reader
-    answer: Answer
-
-    @property
-    def template(self) -> str:
-        """Name of the compiled template."""
-        return f"{self.reader}To{self.answer.capitalize()}"
-
-
-FACADES = tuple(
-    Facade(reader, answer) for reader in get_args(Reader) for answer in get_args(Answer)
-)
-
-TAKES: Mapping[Reader, tuple[str, str, str]] = {
-    "Pictures": ("Bitmap", "bitmap", "a picture of any size; its alpha is left out"),
-    "Sounds": ("float[]", "samples", "within -1 to 1, one channel, at the rate of getSampleRate"),
-    "Windows": ("float[][]", "window", "the channels, each with its steps in time"),
-    "Rows": ("Map<String, ?>", "row", "a value for each column; null where it is not known"),
-    "Several": ("Map<String, float[]>", "values", "the numbers of each input, by name"),
-    "Numbers": ("float[]", "numbers", "in the training data's units, channels first"),
+TYPES: Mapping[Reader, str] = {
+    "Pictures": "Bitmap",
+    "Sounds": "float[]",
+    "Windows": "float[][]",
+    "Rows": "Map<String, ?>",
+    "Several": "Map<String, float[]>",
+    "Numbers": "float[]",
 }
-GIVES: Mapping[Answer, tuple[str, str, str]] = {
-    "categories": ("@NotNull List<Category>", "Answers.categories({})", "all labels, best first"),
-    "number": ("double", "Answers.number({})", "the number, in the target's units"),
-    "numbers": ("@NotNull Map<String, Double>", "Answers.numbers({})", "the numbers by target"),
+ANSWERS: Mapping[Answer, tuple[str, str]] = {
+    "categories": ("@NotNull List<Category>", "Answers.categories({})"),
+    "number": ("double", "Answers.number({})"),
+    "numbers": ("@NotNull Map<String, Double>", "Answers.numbers({})"),
 }
 
 SOUND = """
@@ -132,30 +110,14 @@ public final class {name} implements Closeable {{
 """
 
 
-def facade_of(spec: Mapping[str, Any]) -> Facade:
-    """The facade of a model.
-
-    Args:
-        spec: the bundle's `spec.json`.
-    """
-    if spec["task"] != "regression":
-        answer: Answer = "categories"
-    else:
-        answer = "number" if len(spec["labels"]) == 1 else "numbers"
-    return Facade(_reader(spec), answer)
+def template_of(facade: Facade) -> str:
+    """Name of the compiled template."""
+    return f"{facade.reader}To{facade.answer.capitalize()}"
 
 
-def _reader(spec: Mapping[str, Any]) -> Reader:
-    first = spec["inputs"][0]
-    if any(part["columns"] and part["kind"] in ("row", "codes") for part in spec["inputs"]):
-        return "Rows"
-    if len(spec["inputs"]) > 1:
-        return "Several"
-    if first["kind"] == "image" and first["peak"] is not None and first["shape"][0] in (1, 3):
-        return "Pictures"
-    if first["sound"] is not None:
-        return "Sounds"
-    return "Windows" if first["kind"] == "series" else "Numbers"
+def argument_of(facade: Facade) -> str:
+    """Name of the method's argument."""
+    return "bitmap" if facade.reader == "Pictures" else TAKES[facade.reader][0]
 
 
 def source(
@@ -174,23 +136,23 @@ def source(
         asks: the method's name.
         about: a line on the model.
     """
-    takes, argument, argument_is = TAKES[facade.reader]
-    gives, answer, gives_is = GIVES[facade.answer]
+    takes, argument = TYPES[facade.reader], argument_of(facade)
+    gives, answer = ANSWERS[facade.answer]
     call = answer.format(f"model.run(reader.raw({argument})), model.spec")
     more = SOUND.format(gives=gives, asks=asks, answer=call) if facade.reader == "Sounds" else ""
     return TEXT.format(
         package=package,
         imports="\n".join(f"import {one};" for one in _imports(takes, gives)),
         about=one_line(about),
-        name=name or facade.template,
+        name=name or template_of(facade),
         folder=folder,
         sha256=sha256,
         reader=facade.reader,
         takes=takes,
         argument=argument,
-        argument_is=argument_is,
+        argument_is=TAKES[facade.reader][1],
         gives=gives,
-        gives_is=gives_is,
+        gives_is=GIVES[facade.answer],
         asks=asks,
         answer=call,
         more=more,
@@ -207,8 +169,3 @@ def _imports(takes: str, gives: str) -> list[str]:
         *(["java.util.Map"] if "Map<" in used else []),
         "org.jetbrains.annotations.NotNull",
     ]
-
-
-def one_line(text: str) -> str:
-    """As a comment can hold it: whatever it says, the line stays one and the comment open."""
-    return " ".join(text.replace("*/", "* /").replace("\\", "/").split())
