@@ -141,6 +141,19 @@ class Latency(Figures):
     """Upper end."""
 
 
+class OperatorFigures(Figures):
+    """One operator of a file, as the runtime's profiler saw it."""
+
+    name: str
+    """The node's, as the runtime fused it."""
+    op: str
+    """Its type, such as Conv."""
+    us: float
+    """Mean time of a call in microseconds, the profiler's own cost included."""
+    calls: int
+    """Calls that the profiler saw."""
+
+
 class BenchFigures(Figures):
     """One file measured in one runtime on one device with one thread count."""
 
@@ -187,6 +200,10 @@ class BenchFigures(Figures):
     """Instructions of an inference, the median of several; only an emulated device counts them."""
     disturbed: list[str] = []
     """Of the warnings, what measuring again may mend: other programs, throttling, drift."""
+    profile: list[OperatorFigures] | None = None
+    """Time by operator, from a process of its own, where it was asked for and the runtime tells."""
+    profile_note: str = ""
+    """Why there is none."""
 
     @property
     def p50_us(self) -> float | None:

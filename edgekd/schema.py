@@ -7,6 +7,7 @@ import json
 from pydantic import BaseModel
 
 from edgekd.bench.result import BenchResult
+from edgekd.bench.submission import Submission
 from edgekd.config.device import DeviceSettings
 from edgekd.config.pipeline import SHORT_FORMS, Pipeline
 from edgekd.results import Summary
@@ -16,6 +17,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "device": DeviceSettings,
     "result": Summary,
     "bench": BenchResult,
+    "submission": Submission,
 }
 
 

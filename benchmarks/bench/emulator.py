@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from benchmarks.common import Row, finish, options, percent, started
 from benchmarks.quantization.trained import Quantized, quantized
 from benchmarks.quantization.zoo import NETWORKS
-from edgekd.bench.jobs import ONCE
+from edgekd.bench.rounds import ONCE
 from edgekd.bench.table import number
 from edgekd.config.device import EMULATED, DeviceSettings
 from edgekd.data.cache import file_fingerprint

@@ -18,14 +18,17 @@ JOB:
     load_only        true: load the model, and neither run nor measure it
     labels           .npy, whole numbers (N,): counts the right answers
     samples          path to write every measured time to, .npy, int64 nanoseconds
-    profile          true: runs again afterwards with the runtime's own profiler, where it has one
+    profile          true: runs with the runtime's own profiler, and measures nothing else
+    profiler         of a .tflite file: path of litert_profile.py, which knows LiteRT's
     stream           {fps, deadline_ms, seconds}: frames that come at a fixed rate, afterwards
+    offline          {seconds, batch}: all samples at once, afterwards; see `offline`
     predictions      path to write the answers to, .npy, int64 (N,): the largest output's number
     outputs          path to write all outputs to, .npy, float32 (N, C); a bare name lies in the
                      job's folder
 RESULT:
     ok, and if not: error, where, fix
     runtime, runtime_version, threads, machine {...}
+    exact_products   of ONNX Runtime: `session.x64quantprecision` is set; None of others
     load_ms, first_us, warmup {runs seconds mean_us steady}
     latency_us       {p50 p90 p95 p99 mean std mad min max n outliers}
     quantiles_us     1001 of them; ends_us: the first and the last run
@@ -35,10 +38,11 @@ RESULT:
     peak_rss_bytes, rss_growth_bytes (of it, rss_load_bytes by loading)
     correct, n       with labels
     warnings         what makes the figures doubtful; of it, `disturbed` may go by measuring again
-    profile          [{name op us calls}], and profile_note where there is none
+    profile          [{name op us calls}], or profile_note, which says why there is none
     stream           {fps deadline_ms seconds frames missed late busy latency_us}, see `stream`
     instructions     [of an inference, several times], where an emulator counts them: the variable
                      EDGEKD_COUNTER then names the file that its plugin writes to
+    offline          {samples_per_s batch samples seconds note}, see `offline`
 
 Only the invocation is timed, at batch 1, its inputs already in place. Memory is read after the
 warm-up, so that neither the timings nor the test data count; its growth starts after the runtime
@@ -51,6 +55,7 @@ import array
 import contextlib
 import gc
 import glob
+import importlib.util
 import json
 import mmap
 import os
@@ -224,6 +229,8 @@ class ModelFile:
     input_scales: list[dict[str, Any] | None] = []  # noqa: RUF012
     """Scale and zero point of each input, where the format itself keeps them, or None."""
     output_scales: list[dict[str, Any] | None] = []  # noqa: RUF012
+    exact_products: bool | None = None
+    """Of ONNX Runtime: whether int8 products are summed exactly on every processor."""
     wanted: str | None = None
     """The output with the answer, of a file that does not tell."""
 
@@ -239,11 +246,17 @@ class ModelFile:
     def outputs(self) -> list[np.ndarray]:
         raise NotImplementedError
 
-    def profile(self, arrays: list[np.ndarray]) -> tuple[list[dict[str, Any]], str]:
-        """Time by operator in microseconds an inference, from a session of its own, and a note
-        where there is none.
+    def profile(
+        self, arrays: list[np.ndarray], profiler: str | None = None
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Time by operator in microseconds a call, from a session of its own, and a note where
+        there is none.
+
+        Args:
+            arrays: inputs as the file takes them.
+            profiler: path of litert_profile.py.
         """
-        return [], f"{self.runtime} has no profiler that Python can reach"
+        raise NotImplementedError
 
     def prepare(self, x: Samples) -> list[np.ndarray]:
         """Normalised samples (B, *shape), channels first, in the file's layout and types, one array
@@ -428,8 +441,8 @@ ONNX_TYPES = {
 }
 
 
-def _onnx_session(path: str, threads: int, profile: str = "") -> Any:
-    """The file in ONNX Runtime.
+def _onnx_session(path: str, threads: int, profile: str = "") -> tuple[Any, bool]:
+    """The file in ONNX Runtime, and whether int8 products are summed exactly.
 
     Args:
         profile: how its profile's file begins; empty for none.
@@ -450,7 +463,9 @@ def _onnx_session(path: str, threads: int, profile: str = "") -> Any:
         if profile:
             options.enable_profiling, options.profile_file_prefix = True, profile
         try:
-            return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            providers = ["CPUExecutionProvider"]
+            session = onnxruntime.InferenceSession(path, options, providers=providers)
+            return session, precise == "1"
         except Exception as error:  # its classes share no public base
             problem = error
     raise AgentError(
@@ -458,7 +473,8 @@ def _onnx_session(path: str, threads: int, profile: str = "") -> Any:
     ) from problem
 
 
-PROFILE_RUNS = 100
+PROFILE_RUNS, PROFILE_SECONDS = 100, 10.0
+"""So many runs, or for so long."""
 
 
 class OnnxFile(ModelFile):
@@ -472,7 +488,7 @@ class OnnxFile(ModelFile):
         self.version = onnxruntime.__version__
         self.where = path
         self._threads = threads
-        self._session = _onnx_session(path, threads)
+        self._session, self.exact_products = _onnx_session(path, threads)
         self.inputs = [
             (i.name, tuple(d if isinstance(d, int) else -1 for d in i.shape), _onnx_type(i))
             for i in self._session.get_inputs()
@@ -498,16 +514,21 @@ class OnnxFile(ModelFile):
     def outputs(self) -> list[np.ndarray]:
         return self._binding.copy_outputs_to_cpu()
 
-    def profile(self, arrays: list[np.ndarray]) -> tuple[list[dict[str, Any]], str]:
+    def profile(
+        self, arrays: list[np.ndarray], profiler: str | None = None
+    ) -> tuple[list[dict[str, Any]], str]:
         feed = {name: value for (name, _shape, _dtype), value in zip(self.inputs, arrays)}  # noqa: B905
         with tempfile.TemporaryDirectory() as folder:
             prefix = os.path.join(folder, "profile")  # noqa: PTH118
-            session = _onnx_session(self.where, self._threads, prefix)
-            for _run in range(PROFILE_RUNS):
+            session, _exact = _onnx_session(self.where, self._threads, prefix)
+            end = time.perf_counter() + PROFILE_SECONDS
+            runs = 0
+            while runs < 2 or (runs < PROFILE_RUNS and time.perf_counter() < end):
                 session.run(None, feed)
+                runs += 1
             with open(session.end_profiling(), encoding="utf-8") as file:
                 events = json.load(file)
-        return onnx_operators(events, PROFILE_RUNS // 2), ""
+        return onnx_operators(events, runs // 2), ""
 
 
 def onnx_operators(events: list[dict[str, Any]], cold: int) -> list[dict[str, Any]]:
@@ -541,6 +562,7 @@ class TfliteFile(ModelFile):
     def __init__(self, path: str, threads: int = 1) -> None:
         interpreter, self.version = _import_litert()
         self.where = path
+        self._threads = threads
         with _mapped(path) as data:
             found = tflite_metadata(data, path)
         self.metadata = None if found is None else check_metadata(found, path)
@@ -572,6 +594,26 @@ class TfliteFile(ModelFile):
 
     def outputs(self) -> list[np.ndarray]:
         return [self._interpreter.get_tensor(index) for index in self._output_indices]
+
+    def profile(
+        self, arrays: list[np.ndarray], profiler: str | None = None
+    ) -> tuple[list[dict[str, Any]], str]:
+        if profiler is None:
+            return [], "LiteRT's profiler is not here"
+        known = importlib.util.spec_from_file_location("litert_profile", profiler)
+        assert known is not None and known.loader is not None
+        module = importlib.util.module_from_spec(known)
+        known.loader.exec_module(module)
+        names = [name for name, _shape, _dtype in self.inputs]
+        feed = dict(zip(names, arrays))  # noqa: B905
+        try:
+            with _stderr_kept():
+                runs, events = module.profile(
+                    self.where, self._threads, feed, PROFILE_RUNS, PROFILE_SECONDS
+                )
+        except module.ProfileError as error:
+            return [], str(error)
+        return module.operators(events, runs // 2), ""
 
 
 def _tensor_scale(details: dict[str, Any]) -> dict[str, Any] | None:
@@ -1052,6 +1094,60 @@ def instructions(model: ModelFile, placed: list[Any], path: str) -> list[int]:
 SPIN_NS = 500_000
 
 
+def offline(
+    model: ModelFile, feeds: list[list[np.ndarray]], wanted: dict[str, Any]
+) -> dict[str, Any]:
+    """All samples lie in memory: how many are computed a second, their copying into the runtime
+    included, in batches where the file takes such.
+
+    Args:
+        feeds: samples as the file takes them, each with a batch of 1; they take turns.
+        wanted: seconds, and batch: left out, the fastest of `BATCHES`, each tried for a moment.
+
+    Returns:
+        samples_per_s, batch, samples, seconds, and note, which says where the batch is fixed.
+    """
+    opened = isinstance(model, OnnxFile) and all(shape[:1] == (-1,) for _, shape, _ in model.inputs)
+    batch, note = int(wanted.get("batch") or 0), ""
+    if not opened:
+        batch, note = 1, "its batch is fixed at 1: repeated one at a time"
+    elif not batch:
+        size = sum(array.nbytes for array in feeds[0])
+        tried = [n for n in BATCHES if n == 1 or n * size <= BATCH_BYTES]
+        rates = {n: _throughput(model, feeds, n, TRIED_SECONDS)[0] for n in tried}
+        batch = max(rates, key=lambda n: rates[n])
+    rate, samples, seconds = _throughput(model, feeds, batch, float(wanted["seconds"]))
+    told = {"samples": samples, "seconds": seconds, "note": note}
+    return {"samples_per_s": rate, "batch": batch, **told}
+
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
+BATCH_BYTES, TRIED_SECONDS = 64 << 20, 0.1
+
+
+def _throughput(
+    model: ModelFile, feeds: list[list[np.ndarray]], batch: int, seconds: float
+) -> tuple[float, int, float]:
+    """Samples a second, samples, and seconds."""
+    groups = [
+        [feeds[(start + i) % len(feeds)] for i in range(batch)]
+        for start in range(0, max(1, len(feeds)), batch)
+    ]
+    placed = [
+        model.place([np.concatenate(parts) for parts in zip(*group)])  # noqa: B905
+        for group in groups
+    ]
+    model.use(placed[0])
+    model.invoke()  # shapes are new: not counted
+    runs, begin = 0, time.perf_counter()
+    while runs == 0 or time.perf_counter() - begin < seconds:
+        model.use(placed[runs % len(placed)])
+        model.invoke()
+        runs += 1
+    spent = time.perf_counter() - begin
+    return runs * batch / spent, runs * batch, spent
+
+
 def distribution(times: np.ndarray) -> dict[str, Any]:
     """Percentiles (linear interpolation), mean, standard deviation, median absolute deviation and
     range in microseconds; `outliers` are counted, and part of all of it.
@@ -1133,6 +1229,9 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
     else:
         few = model.prepare(part(x, slice(ROTATE)))
         feeds = [[value[i : i + 1] for value in few] for i in range(len(few[0]))]
+    if job.get("profile"):
+        operators, note = model.profile(feeds[0], job.get("profiler"))
+        return {"ok": True, "profile": operators, "profile_note": note}
     found = measure(model, feeds, job)
     times, peak = found["times"], found["peak"]
     disturbed = disturbances(found)
@@ -1141,6 +1240,7 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
         "runtime": model.runtime,
         "runtime_version": model.version,
         "threads": threads,
+        "exact_products": model.exact_products,
         "load_ms": load_ms,
         "first_us": found["first_us"],
         "latency_us": distribution(times),
@@ -1159,8 +1259,8 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
     if os.environ.get(COUNTER):
         placed = [model.place(arrays) for arrays in feeds]
         result["instructions"] = instructions(model, placed, os.environ[COUNTER])
-    if job.get("profile"):
-        result["profile"], result["profile_note"] = model.profile(feeds[0])
+    if job.get("offline"):
+        result["offline"] = offline(model, feeds, job["offline"])
     if job.get("samples"):
         np.save(job["samples"], times, allow_pickle=False)
     if x is not None:

@@ -85,7 +85,7 @@ def median_interval(
         low, high = np.exp(np.percentile(medians, tails))
         return min(float(low), p50), max(float(high), p50)
     error = math.sqrt(_variance(_means(processes, generator), len(processes)))
-    half = _t(confidence, len(processes) - 1) * error
+    half = t_factor(confidence, len(processes) - 1) * error
     return p50 * math.exp(-half), p50 * math.exp(half)
 
 
@@ -136,7 +136,7 @@ def _paired(
 def _interval(
     centre: float, error: float, freedom: float, confidence: float, pairs: int
 ) -> Comparison:
-    half = _t(confidence, freedom) * error
+    half = t_factor(confidence, freedom) * error
     low, high = math.exp(centre - half), math.exp(centre + half)
     return Comparison(math.exp(centre), low, high, confidence, pairs)
 
@@ -181,7 +181,8 @@ def _variance(means: NDArray[np.float64], n: int) -> float:
     return max(float(means.var()) * n / (n - 1), 1e-18)
 
 
-def _t(confidence: float, freedom: float) -> float:
+def t_factor(confidence: float, freedom: float) -> float:
+    """Half the width of Student's two-sided interval, in standard errors."""
     from scipy.stats import t
 
     return float(t.ppf(0.5 + confidence / 2, freedom))

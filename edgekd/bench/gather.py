@@ -45,8 +45,6 @@ def gather(results: Sequence[dict[str, Any]], known: dict[str, Any]) -> BenchRow
         energy_uj=float(np.mean(energies)) if energies else None,
         runs=[_process(number, result) for number, result in enumerate(results)],
         stream=first.get("stream"),
-        profile=first.get("profile") or None,
-        profile_note=first.get("profile_note", ""),
     )
 
 

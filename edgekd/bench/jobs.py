@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from edgekd.bench.any_source import Ready, of_foreign_file, of_own_file
 from edgekd.bench.data import Test, read_test
-from edgekd.bench.gather import gather, gather_emulated
-from edgekd.bench.result import BenchMachine, BenchResult, BenchRow
-from edgekd.bench.scores import OUTPUTS, Judged, Scores
+from edgekd.bench.fleet import named_devices, on_each
+from edgekd.bench.raw import RawFiles, measure_raw, raw_files
+from edgekd.bench.result import BenchResult, BenchRow
+from edgekd.bench.rounds import BenchModel, More, on_device
+from edgekd.bench.scenario import LEAST_QUERIES
+from edgekd.bench.scores import Scores
 from edgekd.config.device import DeviceSettings
 from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import BenchSettings, OnnxInput
 from edgekd.data.table_file import SUFFIXES
-from edgekd.devices import Device, open_device
-from edgekd.devices.browser_link import CannotRun
 from edgekd.errors import ConfigError, DataError, StageError
 from edgekd.keys import installed_version
 from edgekd.progress import SILENT, Progress
@@ -29,47 +27,6 @@ from edgekd.runtimes import load
 from edgekd.runtimes.loaded import LoadedFile, check_file
 from edgekd.runtimes.probe import probe
 from edgekd.spec import ModelSpec
-
-WARMUP_SHARE = 0.2
-ONCE = {"min_runs": 1, "min_seconds": 0.0, "warmup_seconds": 0.0}
-"""Of a device without times: its answers are all that counts."""
-QUICK = {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05}
-PATIENCE = 600.0
-"""Seconds that a job may take beside the measuring: loading, slow runs, the scores."""
-
-
-@dataclass(frozen=True)
-class BenchModel:
-    """A file to measure."""
-
-    path: Path
-    stage: str
-    seed: int
-    precision: str
-    format: str
-    """onnx, ort or tflite."""
-
-
-@dataclass(frozen=True)
-class More:
-    """What a process finds out after its measured runs."""
-
-    profile: bool = False
-    """The time by operator, where the runtime tells it."""
-    fps: float | None = None
-    """Frames a second that come at a fixed rate; None for no such stream."""
-    deadline_ms: float | None = None
-    """Within which a frame must be finished; until the next one comes if left out."""
-    stream_seconds: float = 10.0
-    """How long frames come."""
-
-    def fields(self) -> dict[str, Any]:
-        """Of the agent's job."""
-        found: dict[str, Any] = {"profile": True} if self.profile else {}
-        if self.fps is not None:
-            stream = {"fps": self.fps, "deadline_ms": self.deadline_ms}
-            found["stream"] = {**stream, "seconds": self.stream_seconds}
-        return found
 
 
 def measure(
@@ -80,6 +37,7 @@ def measure(
     spec: ModelSpec | None = None,
     run_folder: Path,
     base: Path | None = None,
+    profiled: Collection[Path] = (),
     progress: Progress = SILENT,
     told: Callable[[str], None] = lambda _text: None,
 ) -> list[BenchFigures]:
@@ -96,6 +54,7 @@ def measure(
         spec: what the models answer; classes of the outputs' numbers if left out.
         run_folder: the figures' paths start here where a file lies in it.
         base: relative paths of device files start here; in the current folder if left out.
+        profiled: files whose time by operator is wanted.
         told: gets a sentence for each device that failed while another one did not.
 
     Raises:
@@ -105,7 +64,8 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="edgekd-test-") as folder:
         scores = None if test is None else Scores(test, spec, Path(folder))
         judges = {} if scores is None else {model.path: scores for model in models}
-        result = _measure(models, settings, judges, base=base, progress=progress)
+        more = More(profile=profiled)
+        result = _measure(models, settings, judges, base=base, more=more, progress=progress)
     for name, why in result.failed.items():
         told(f"the device {name} gave no result: {' '.join(why.split())}")
     return [
@@ -128,6 +88,7 @@ def bench_files(
     """Measures .onnx, .ort and .tflite files, also such that edgekd did not export, taking turns.
 
     Args:
+        settings: names in `devices` may be patterns, such as `pi-*`.
         data: for the scores: of a file of edgekd's an .npz file of raw samples `x` (or `x_test`)
             and targets `y` (or `y_test`), or a table, whole; of any file the test part of what
             `edgekd.data.command_source.named_data` knows. Without it the inputs are random.
@@ -141,23 +102,34 @@ def bench_files(
         DataError: the data does not fit a model.
         EdgekdError: a file is damaged, or cannot be loaded.
     """
-    given = given or OnnxInput()
+    given, more = given or OnnxInput(), more or More()
+    settings = settings.model_copy(update={"devices": named_devices(settings.devices)})
+    if more.raw:
+        _check_raw(settings, data)
+    if more.scenario == "single-stream":
+        least = max(settings.min_runs, LEAST_QUERIES)
+        settings = settings.model_copy(update={"min_runs": least})
     models: list[BenchModel] = []
     judges: dict[Path, Scores] = {}
     notes: dict[str, Sequence[str]] = {}
+    raw: dict[str, RawFiles] = {}
     with tempfile.TemporaryDirectory(prefix="edgekd-test-") as folder:
         for number, path in enumerate(paths):
             file, model = _opened(path, given)
             models.append(model)
             if data is not None:
-                ready = _ready(str(data), file, path, given, label)
                 inputs = Path(folder) / str(number)
                 inputs.mkdir()
+                if more.raw:
+                    raw[str(path)] = raw_files(str(data), file.describe(), path, inputs)
+                ready = _ready(str(data), file, path, given, label)
                 judges[path] = Scores(
                     ready.test, ready.spec, inputs, given.output, foreign=ready.foreign
                 )
                 notes[str(path)] = ready.notes
         result = _measure(models, settings, judges, more=more, host=host, progress=progress)
+        if more.raw:
+            result.rows = measure_raw(result.rows, raw, settings)
     for row in result.rows:
         row.warnings = [*notes.get(row.model, ()), *row.warnings]
         row.model = _relative(row.model, Path.cwd())
@@ -200,7 +172,7 @@ def _measure(
     judges: dict[Path, Scores],
     *,
     base: Path | None = None,
-    more: More | None = None,
+    more: More,
     host: str | None = None,
     progress: Progress = SILENT,
 ) -> BenchResult:
@@ -214,18 +186,12 @@ def _measure(
         )
     profiles = _served_at(host, [load_device(name, base) for name in settings.devices])
     _check_opsets(profiles, wanted)
-    rows: list[BenchRow] = []
-    machines: dict[str, BenchMachine] = {}
-    failed: dict[str, StageError] = {}
-    for device in profiles:
-        try:
-            found, machines[device.name] = _on_device(
-                device, wanted, settings, judges, more or More(), progress
-            )
-        except StageError as error:
-            failed[device.name] = error
-            continue
-        rows += found
+    done, failed = on_each(
+        profiles,
+        lambda device: on_device(device, wanted, settings, judges, more, progress),
+    )
+    rows = [row for found, _machine in done.values() for row in found]
+    machines = {name: machine for name, (_found, machine) in done.items()}
     if not rows and len(failed) == 1:
         raise next(iter(failed.values()))
     if not rows:
@@ -263,6 +229,25 @@ def _served_at(host: str | None, profiles: list[DeviceSettings]) -> list[DeviceS
     ]
 
 
+def _check_raw(settings: BenchSettings, data: str | Path | None) -> None:
+    """Whether files can be decoded where they are asked for."""
+    from edgekd.config.load import load_device
+
+    if data is None:
+        raise ConfigError(
+            "There are no files to start from.",
+            where="--from raw",
+            fix="name a folder or .zip of pictures or recordings with --data",
+        )
+    for name in settings.devices:
+        if load_device(name).kind != "local":
+            raise ConfigError(
+                "Only this machine decodes and preprocesses with edgekd.",
+                where=f"--from raw; {name}",
+                fix="measure there without --from raw, or run edgekd there",
+            )
+
+
 def _check_opsets(devices: Sequence[DeviceSettings], models: Sequence[BenchModel]) -> None:
     """Before anything is measured: whether each device's ONNX Runtime reads each .onnx file."""
     from edgekd.devices.opsets import check_opset
@@ -288,132 +273,6 @@ def _ready(
     if label:
         raise DataError("Only a table has a column of labels.", where=f"--label; {data}")
     return of_own_file(data, deployed.model)
-
-
-def thread_counts(settings: BenchSettings, cores: int) -> list[int]:
-    """The thread counts as numbers, each once, in the settings' order."""
-    return list(dict.fromkeys(cores if t == "all" else t for t in settings.threads))
-
-
-def _on_device(
-    profile: DeviceSettings,
-    models: Sequence[BenchModel],
-    settings: BenchSettings,
-    judges: dict[Path, Scores],
-    more: More,
-    progress: Progress,
-) -> tuple[list[BenchRow], BenchMachine]:
-    rows: list[BenchRow] = []
-    judged: dict[tuple[Path, bool], Judged] = {}
-    machine: dict[str, Any] = {}
-    models = [model for model in models if RUNTIME_OF[model.format] in profile.runtimes]
-    if not models:
-        raise StageError(
-            "None of the files runs on this device.",
-            where=f"{profile.name}: it has {' and '.join(profile.runtimes)}",
-        )
-    with open_device(profile) as device:
-        state = device.state()
-        counts = thread_counts(settings, int(state["cores"]))
-        counts += [0] if state.get("webgpu") else []
-        if not device.timed:
-            settings = settings.model_copy(update={"processes": 1})
-            counts, more = [1], More()  # threads that wait for each other count instructions, too
-        inputs = {scores: scores.push(device) for scores in set(judges.values())}
-        done, total = 0, len(counts) * len(models) * settings.processes
-        progress.step(done, total, "benchmarks")
-        for threads in counts:
-            results: list[list[dict[str, Any]]] = [[] for _ in models]
-            for turn in range(settings.processes):
-                for model, found in zip(models, results, strict=True):
-                    if turn and not found:
-                        continue
-                    scores, judging = judges.get(model.path), (model.path, threads == 0)
-                    job = _job(device, model, threads, settings)
-                    job |= {} if scores is None else inputs[scores]
-                    new = scores is not None and judging not in judged
-                    job |= {"outputs": OUTPUTS} if new else {}
-                    job |= more.fields() if turn == 0 else {}
-                    seconds = job["min_seconds"] + more.stream_seconds
-                    try:
-                        found.append(device.run(job, PATIENCE + 2 * seconds))
-                    except CannotRun as error:
-                        if threads == counts[0]:
-                            raise
-                        _note(rows, model, error)
-                        continue
-                    if scores is not None and new:
-                        judged[judging] = scores.judge(device, found[-1]["runtime"])
-                    done += 1
-                    progress.step(done, total, "benchmarks")
-            for model, found in zip(models, results, strict=True):
-                if found:
-                    machine = machine or found[0]["machine"]
-                    score = judged.get((model.path, threads == 0), (None, []))
-                    rows.append(_row(device, profile, model, found, score))
-    known = BenchMachine.model_fields
-    return rows, BenchMachine(**{name: machine[name] for name in known if name in machine})
-
-
-def _note(rows: Sequence[BenchRow], model: BenchModel, error: CannotRun) -> None:
-    """Tells at a file's first row that a browser cannot run it by WebGPU, or with more threads."""
-    first = next(row for row in rows if row.model == str(model.path))
-    first.warnings.append(f"left out: {error.where}")
-
-
-def _job(
-    device: Device, model: BenchModel, threads: int, settings: BenchSettings
-) -> dict[str, Any]:
-    return {
-        "model": device.push(model.path),
-        "threads": threads,
-        **(measuring_length(settings) if device.timed else ONCE),
-    }
-
-
-def _row(
-    device: Device,
-    profile: DeviceSettings,
-    model: BenchModel,
-    results: Sequence[dict[str, Any]],
-    judged: Judged,
-) -> BenchRow:
-    score, metrics = judged
-    known = {
-        "model": str(model.path),
-        "stage": model.stage,
-        "seed": model.seed,
-        "precision": model.precision,
-        "device": device.name,
-        "bytes": model.path.stat().st_size,
-        "accuracy": score,
-        "metrics": metrics,
-    }
-    if device.timed:
-        return gather(results, known)
-    return gather_emulated(results[0], {**known, "emulated": profile.processor}, device.notes)
-
-
-def measuring_length(settings: BenchSettings) -> dict[str, float]:
-    """How long a job measures, as fields of the agent's job: its share of the runs and seconds."""
-    asked = {
-        "min_runs": settings.min_runs,
-        "min_seconds": settings.min_seconds,
-        "warmup_seconds": WARMUP_SHARE * settings.min_seconds,
-    }
-    if settings.quick:
-        asked = dict(QUICK)
-    return {
-        **asked,
-        "min_runs": math.ceil(asked["min_runs"] / settings.processes),
-        "min_seconds": asked["min_seconds"] / settings.processes,
-        "warmup_runs": settings.warmup_runs,
-        **(
-            {"max_seconds": settings.max_seconds / settings.processes}
-            if settings.max_seconds
-            else {}
-        ),
-    }
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -110,19 +110,6 @@ class ProcessFigures(Figures):
         return ProcessTimes(self.round, self.n, self.quantiles_us)
 
 
-class OperatorFigures(Figures):
-    """One operator of a file, as the runtime's profiler saw it."""
-
-    name: str
-    """The node's, as the runtime fused it."""
-    op: str
-    """Its type, such as Conv."""
-    us: float
-    """Mean time of a call in microseconds, the profiler's own cost included."""
-    calls: int
-    """Calls that the profiler saw."""
-
-
 class StreamFigures(Figures):
     """Frames that came at a fixed rate, each waiting for the one before it."""
 
@@ -144,6 +131,47 @@ class StreamFigures(Figures):
     """From a frame's coming to its answer."""
 
 
+STEPS = ("decode", "preprocess", "inference", "answer", "together")
+"""The file's content becomes pixels or samples; these become what the runtime's tensor holds; the
+network computes; its output becomes numbers and the best of them; all of it."""
+
+
+class RawFigures(Figures):
+    """From a file's bytes in memory to the answer, as an app does it, in processes of their own."""
+
+    kind: str
+    """pictures or recordings."""
+    files: int
+    """Different ones, which take turns."""
+    right: int
+    """Of these, those whose largest output is that of their class."""
+    steps: dict[str, Latency]
+    """By name: see `STEPS`."""
+
+
+class ScenarioFigures(Figures):
+    """A way of using the model, measured; see benchmarks/README.md for the rules."""
+
+    name: Literal["single-stream", "offline"]
+    """One sample after the other, or all at once."""
+    value: float
+    """The 90th percentile of the latency, or the throughput."""
+    unit: Literal["us", "samples/s"]
+    """Of value, low and high."""
+    low: float | None
+    """Lower end of the 95 % interval over processes; null of a single one."""
+    high: float | None
+    """Upper end."""
+    samples: int
+    """How many were computed, in all processes."""
+    seconds: float
+    """How long that took."""
+    batch: int
+    """Samples that were computed together."""
+    note: str
+    """What the reader should know, such as a batch that is fixed at 1."""
+
+
 class BenchRow(BenchFigures):
     """A file in one runtime on one device with one thread count, with all its processes."""
 
@@ -153,12 +181,12 @@ class BenchRow(BenchFigures):
     """By round."""
     stream: StreamFigures | None = None
     """Where it was asked for: measured by the first process, after its runs."""
-    profile: list[OperatorFigures] | None = None
-    """Time by operator, where it was asked for and the runtime tells."""
-    profile_note: str = ""
-    """Why there is none."""
     counted: list[int] = Field(default_factory=list)
     """Instructions of each inference that an emulated device counted."""
+    raw: RawFigures | None = None
+    """Where it was asked for: end to end."""
+    scenario: ScenarioFigures | None = None
+    """Where it was asked for."""
 
     def times(self) -> list[ProcessTimes]:
         """For the bootstrap."""

@@ -36,7 +36,7 @@ class Scores:
         self.answer = answer
         self.foreign = foreign
         self.inputs: dict[str, Path] = {}
-        self.received = folder / OUTPUTS
+        self.folder = folder
         for number, (name, values) in enumerate(named(x).items()):
             self.inputs[name] = folder / f"inputs{number}.npy"
             np.save(self.inputs[name], values, allow_pickle=False)
@@ -51,8 +51,9 @@ class Scores:
         """The headline score and every metric of the outputs that the last job wrote."""
         from edgekd.tasks import metrics
 
-        device.pull(OUTPUTS, self.received)
-        outputs = np.load(self.received, allow_pickle=False)
+        received = self.folder / f"{device.name}-{OUTPUTS}"  # several devices may work at once
+        device.pull(OUTPUTS, received)
+        outputs = np.load(received, allow_pickle=False)
         outputs = outputs.reshape(len(outputs), -1)  # some files answer (N, 1, 1, C)
         spec = self.spec or _of_classes(outputs.shape[1])
         if outputs.shape[1] != len(spec.labels):

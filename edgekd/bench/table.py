@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgekd.bench.result import BenchRow
-from edgekd.results import BenchFigures
+from edgekd.bench.result import STEPS, BenchRow
+from edgekd.results import BenchFigures, Latency
 from edgekd.tasks.names import is_share, title
 
 HEADER = (
@@ -48,26 +48,49 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
 
 
 def _half(row: BenchFigures) -> str:
+    return NONE if row.latency_us is None else _half_of(row.latency_us, row.processes)
+
+
+def _half_of(times: Latency, processes: int) -> str:
     """Half the interval of the median as a share of it; of one process it says too little."""
-    times = row.latency_us
-    if times is None or row.processes < 2 or times.p50_low is None or times.p50_high is None:
+    if processes < 2 or times.p50_low is None or times.p50_high is None:
         return NONE
     return f"{(times.p50_high - times.p50_low) / 2 / times.p50:.1%}"
 
 
 def format_profile(row: BenchRow) -> list[tuple[str, ...]]:
-    """A head and a row for each operator, the slowest first, and what is left out of many."""
+    """A head and a row for each operator, the slowest first with the sum of the shares so far, and
+    what is left out of many.
+    """
     operators = sorted(row.profile or [], key=lambda operator: -operator.us)
     total = sum(operator.us for operator in operators) or 1.0
-    shown = [("operator", "type", "time", "share")]
+    shown = [("operator", "type", "time", "share", "together")]
+    so_far = 0.0
     for operator in operators[:PROFILED]:
-        part = f"{operator.us / total:.1%}"
-        shown.append((operator.name, operator.op, duration(operator.us), part))
+        so_far += operator.us
+        shares = (f"{operator.us / total:.1%}", f"{so_far / total:.1%}")
+        shown.append((operator.name, operator.op, duration(operator.us), *shares))
     rest = operators[PROFILED:]
     if rest:
         us = sum(operator.us for operator in rest)
-        shown.append((f"{len(rest)} others", "", duration(us), f"{us / total:.1%}"))
+        shown.append((f"{len(rest)} others", "", duration(us), f"{us / total:.1%}", "100.0%"))
     return shown
+
+
+def format_types(row: BenchRow) -> list[tuple[str, ...]]:
+    """A head and a row for each type of operator: how many there are, and their time."""
+    types: dict[str, list[float]] = {}
+    for operator in row.profile or []:
+        types.setdefault(operator.op, []).append(operator.us)
+    total = sum(map(sum, types.values())) or 1.0
+    found = sorted(types.items(), key=lambda pair: -sum(pair[1]))
+    return [
+        ("type", "operators", "time", "share"),
+        *(
+            (op, str(len(us)), duration(sum(us)), f"{sum(us) / total:.1%}")
+            for op, us in found
+        ),
+    ]  # fmt: skip
 
 
 def describe_stream(row: BenchRow) -> str:
@@ -80,6 +103,20 @@ def describe_stream(row: BenchRow) -> str:
         f"{found.seconds:.1f} s: {found.missed} of {found.frames} later than "
         f"{found.deadline_ms:g} ms ({found.late:.2%}), p50 {duration(times.p50)}, "
         f"p99 {duration(times.p99)}, computing {found.busy:.0%} of the time"
+    )
+
+
+def describe_raw(row: BenchRow) -> str:
+    """One line: the medians from a file's bytes to the answer, together and by step."""
+    found = row.raw
+    assert found is not None
+    whole = found.steps[STEPS[-1]]
+    half = _half_of(whole, row.processes)
+    interval = "" if half == NONE else f" ± {half}"
+    steps = ", ".join(f"{name} {duration(found.steps[name].p50)}" for name in STEPS[:-1])
+    return (
+        f"{row.model}, {row.threads} threads, end to end from {found.files} {found.kind}: "
+        f"{duration(whole.p50)}{interval} ({steps}), {found.right} of {found.files} right"
     )
 
 

@@ -17,11 +17,12 @@ class SchemaOf(StrEnum):
     device = "device"
     result = "result"
     bench = "bench"
+    submission = "submission"
 
 
 @app.command()
 def schema(of: Annotated[SchemaOf, typer.Argument(help="Which schema.")]) -> None:
-    """Print a JSON Schema: of the pipeline file, the device file, summary.json or bench --json."""
+    """Print a JSON Schema: of pipeline or device file, summary.json, bench --json or --submit."""
     from edgekd.schema import schema_text
 
     print(schema_text(of.value), end="")

@@ -28,6 +28,20 @@ class Form(StrEnum):
     benchmark_model = "benchmark_model"
 
 
+class Start(StrEnum):
+    """Where the measuring starts."""
+
+    tensor = "tensor"
+    raw = "raw"
+
+
+class Use(StrEnum):
+    """How the model is used."""
+
+    single_stream = "single-stream"
+    offline = "offline"
+
+
 PROCESSES = 5
 """Enough for an interval over starts of the program, in a quarter of a minute a file."""
 
@@ -36,7 +50,7 @@ PROCESSES = 5
 def bench(
     models: Annotated[list[Path], typer.Argument(help=".onnx, .ort and .tflite files.")],
     device: Annotated[
-        list[str] | None, typer.Option("--device", help="A device profile; local if left out.")
+        list[str] | None, typer.Option("--device", help="A device profile, or pi-* for several.")
     ] = None,
     host: Annotated[
         str | None,
@@ -69,7 +83,7 @@ def bench(
     warmup_runs: Annotated[int, typer.Option(min=1, help="At least so many before.")] = 1,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the time.")] = False,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Also the time by operator (ONNX Runtime).")
+        bool, typer.Option("--profile", help="Also the time by operator, in a process of its own.")
     ] = False,
     stream: Annotated[
         float | None,
@@ -82,12 +96,23 @@ def bench(
         typer.Option(min=0.001, metavar="MS", help="Of a frame; until the next one if left out."),
     ] = None,
     stream_secs: Annotated[float, typer.Option(min=0.001, help="How long frames come.")] = 10.0,
+    scenario: Annotated[
+        Use | None,
+        typer.Option(help="Also MLPerf's figure: one sample at a time, or all at once."),
+    ] = None,
+    from_: Annotated[
+        Start,
+        typer.Option("--from", help="raw: also from a picture's or recording's bytes (--data)."),
+    ] = Start.tensor,
     repeat: Annotated[
         int, typer.Option(min=0, help="Measure again, so often, what was disturbed.")
     ] = 0,
     format_: Annotated[
         Form, typer.Option("--format", help="A table, or TFLite's benchmark_model's lines.")
     ] = Form.table,
+    submit: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also a file there that you can send in.")
+    ] = None,
     json_: Annotated[
         Path | None,
         typer.Option("--json", help="Write the result to this file; - prints it alone."),
@@ -113,7 +138,14 @@ def bench(
     if threads:
         raw["threads"] = [int(t) if t.isdigit() else t for t in threads]
     settings = as_settings(BenchSettings, raw)
-    more = More(profile, stream, deadline, stream_secs)
+    more = More(
+        profile=models if profile else (),
+        fps=stream,
+        deadline_ms=deadline,
+        stream_seconds=stream_secs,
+        raw=from_ is Start.raw,
+        scenario=None if scenario is None else scenario.value,
+    )
     given = input_settings(layout, scale, mean, std, output)
     known = {"given": given, "more": more, "host": host}
     measure = partial(bench_files, models, settings, data, label or (), **known)
@@ -133,10 +165,21 @@ def bench(
         print("\n".join(summary_lines(result.rows)))
     else:
         _show(result)
+    if submit is not None:
+        _submit(result, submit)
     for name, why in result.failed.items():
         print(f"edgekd: the device {name} gave no result. {why}", file=sys.stderr)
     if result.failed:
         raise typer.Exit(1)
+
+
+def _submit(result: Any, folder: Path) -> None:
+    """Writes a file for others; what is told goes to stderr, beside a result that is printed."""
+    from edgekd.bench.submission import HOLDS, submit
+    from edgekd.config.load import load_device
+
+    kinds = {name: load_device(name).kind for name in result.machines}
+    print(f"written: {submit(result, kinds, folder)}. It holds {HOLDS}.", file=sys.stderr)
 
 
 def _again(disturbed: list[str], left: int) -> bool:
@@ -152,7 +195,14 @@ def _again(disturbed: list[str], left: int) -> bool:
 
 def _show(result: Any) -> None:
     from edgekd.bench.compare import describe, within
-    from edgekd.bench.table import describe_stream, format_bench, format_profile
+    from edgekd.bench.scenario import describe as describe_scenario
+    from edgekd.bench.table import (
+        describe_raw,
+        describe_stream,
+        format_bench,
+        format_profile,
+        format_types,
+    )
     from edgekd.report.terminal import text_table
 
     console().print(text_table(format_bench(result.rows)))
@@ -164,11 +214,16 @@ def _show(result: Any) -> None:
             print(describe(pair))
         print()
     for row in result.rows:
+        if row.raw:
+            print(describe_raw(row))
+        if row.scenario:
+            print(describe_scenario(row.model, row.threads, row.scenario))
         if row.stream:
             print(describe_stream(row))
         if row.profile:
             print(f"{row.model}, {row.threads} threads, by operator:")
             console().print(text_table(format_profile(row)))
+            console().print(text_table(format_types(row)))
         elif row.profile_note:
             print(f"note: {row.model}: {row.profile_note}")
     for warning in dict.fromkeys(text for row in result.rows for text in row.warnings):

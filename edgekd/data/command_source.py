@@ -63,6 +63,24 @@ class _Data(Settings):
     """The source."""
 
 
+def named_settings(
+    source: str, *, label: Sequence[str] = (), size: tuple[int, int] | None = None
+) -> DataSettings:
+    """The settings of the data set that `--data` names; see `named_data`.
+
+    Raises:
+        EdgekdError: there is no such thing.
+    """
+    fields = data_fields(source)
+    if label:
+        if fields["source"] != "table":
+            raise DataError("Only a table has a column of labels.", where=f"--label; {source}")
+        fields["label"] = list(label)
+    if size is not None and fields["source"] in SIZED:
+        fields.setdefault("size", list(size))
+    return validate(_Data, {"data": fields}).data
+
+
 def named_data(
     source: str, *, label: Sequence[str] = (), size: tuple[int, int] | None = None
 ) -> Dataset:
@@ -75,11 +93,4 @@ def named_data(
     Raises:
         EdgekdError: there is no such thing, or it cannot be used.
     """
-    fields = data_fields(source)
-    if label:
-        if fields["source"] != "table":
-            raise DataError("Only a table has a column of labels.", where=f"--label; {source}")
-        fields["label"] = list(label)
-    if size is not None and fields["source"] in SIZED:
-        fields.setdefault("size", list(size))
-    return load_source(validate(_Data, {"data": fields}).data, Path.cwd())
+    return load_source(named_settings(source, label=label, size=size), Path.cwd())

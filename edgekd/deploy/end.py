@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from edgekd.bench.jobs import thread_counts
+from edgekd.bench.rounds import thread_counts
 from edgekd.config.pipeline import RUNTIME_OF, Pipeline
 from edgekd.propose.measure import Measured
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from edgekd.data import series_signal, sound, table_columns, table_file
 from edgekd.errors import DataError
 from edgekd.spec import Inputs, InputSpec, NamedInputs, SoundSpec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 SOUNDS = (*sound.WAV, *sound.OTHERS)
@@ -111,24 +115,49 @@ def _layouts(spec: InputSpec) -> list[tuple[tuple[int, ...], bool]]:
 
 
 def _picture(path: Path, spec: InputSpec) -> NDArray[np.float32]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError("This picture cannot be read.", where=f"{path}: {error}") from error
+    return pixels_as_samples(pixels(decode_picture(content, spec, path), spec), spec)
+
+
+def decode_picture(content: bytes, spec: InputSpec, where: Path) -> Image:
+    """A picture file's content: upright, grey or RGB as the model sees it, in its own size.
+
+    Raises:
+        DataError: the model takes no pictures, or this is none that can be read.
+    """
     from PIL import Image, ImageOps
 
     if spec.kind != "image" or spec.shape[0] not in (1, 3):
         raise DataError(
             "This model takes no pictures.",
-            where=str(path),
+            where=str(where),
             fix=f"give an .npy or .csv file of samples {spec.shape}",
         )
-    channels, height, width = spec.shape
     try:
-        with Image.open(path) as opened:
+        with Image.open(io.BytesIO(content)) as opened:
             upright = ImageOps.exif_transpose(opened)
-            picture = upright.convert("L" if channels == 1 else "RGB")
+            return upright.convert("L" if spec.shape[0] == 1 else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError("This picture cannot be read.", where=f"{path}: {error}") from error
+        told = str(error).replace(str(io.BytesIO), "")
+        raise DataError("This picture cannot be read.", where=f"{where}: {told}") from error
+
+
+def pixels(picture: Image, spec: InputSpec) -> NDArray[np.uint8]:
+    """A picture's pixels (H, W, C), 0 to 255, in the model's size."""
+    from PIL import Image
+
+    channels, height, width = spec.shape
     resized = picture.resize((width, height), Image.Resampling.BILINEAR)
-    values = np.asarray(resized, np.float32).reshape(height, width, channels)
-    return np.moveaxis(values, -1, 0) * np.float32((spec.peak or PICTURE_PEAK) / PICTURE_PEAK)
+    return np.asarray(resized).reshape(height, width, channels)
+
+
+def pixels_as_samples(values: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.float32]:
+    """Pixels (H, W, C) as a raw sample (C, H, W) in the units of the training data."""
+    scale = np.float32((spec.peak or PICTURE_PEAK) / PICTURE_PEAK)
+    return np.moveaxis(values.astype(np.float32), -1, 0) * scale
 
 
 def _recording(path: Path, spec: InputSpec) -> NDArray[np.float32]:

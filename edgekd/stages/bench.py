@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekd.config.base import Settings
 from edgekd.config.stages import BenchSettings
 from edgekd.stages.base import Job, Made
 from edgekd.store import MANIFEST, read_json
+
+if TYPE_CHECKING:
+    from edgekd.bench.jobs import BenchModel
 
 
 class BenchStage(Settings):
@@ -53,10 +57,19 @@ def run(job: Job[BenchStage]) -> Made:
         spec=data.model_spec(""),
         run_folder=_run_folder(job),
         base=job.base,
+        profiled=_profiled(models),
         progress=job.progress,
         told=warnings.append,
     )
     return Made(note=f"{len(rows)} measurements", bench=rows, warnings=warnings)
+
+
+def _profiled(models: Sequence[BenchModel]) -> list[Path]:
+    """The files whose operators the report draws: the first student's, its int8 ones if any."""
+    students = [model for model in models if model.stage == "student"]
+    first = [model for model in students if model.seed == students[0].seed]
+    int8 = [model for model in first if model.precision == "int8"]
+    return [model.path for model in int8 or first]
 
 
 def _run_folder(job: Job[BenchStage]) -> Path:

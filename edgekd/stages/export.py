@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -99,6 +99,7 @@ def _export(job: Job[ExportStage]) -> Made:
         _in_precision(job, variant, writer, data, found)
     if settings.export.golden:
         golden(job.out, found.models, data, settings.export.golden)
+    found.warnings += _saturation(job.out, found.models)
     warnings = list(dict.fromkeys(found.warnings))
     for text in warnings:
         job.progress.message(f"warning: {text}")
@@ -107,6 +108,17 @@ def _export(job: Job[ExportStage]) -> Made:
     agreed = [row.agreement for row in parity if row.pair != ANEW]
     note += f", runtimes agree on {min(agreed):.2%}" if agreed else ""
     return Made(note=note, models=models, parity=parity, warnings=warnings)
+
+
+def _saturation(folder: Path, models: Sequence[ModelFigures]) -> list[str]:
+    """Whether the int8 sums of an .onnx file may be wrong on this processor."""
+    from edgekd.devices.machine import describe_machine
+    from edgekd.runtimes.saturation import warning
+
+    instructions = describe_machine().instructions
+    int8 = [model for model in models if model.format == "onnx" and "int8" in model.precision]
+    told = (warning(folder / model.path, instructions) for model in int8)
+    return [text for text in told if text is not None]
 
 
 def _in_precision(

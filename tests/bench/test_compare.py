@@ -215,8 +215,9 @@ def test_files_take_turns_and_the_result_keeps_the_schema(tmp_path, monkeypatch)
          "--stream-secs", "0.1", "--json", str(out)],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    assert order == ["int8.onnx", "int8.tflite"] * 3
+    assert order == ["int8.onnx", "int8.tflite"] * 4  # the last round is the profiles'
     assert "int8.tflite against int8.onnx" in done.output and "Gemm" in done.output
+    assert "Fully Connected" in done.output and "together" in done.output
 
     raw = json.loads(out.read_text())
     Draft202012Validator(json.loads(schema_text("bench"))).validate(raw)
@@ -224,7 +225,7 @@ def test_files_take_turns_and_the_result_keeps_the_schema(tmp_path, monkeypatch)
     assert [len(r.runs) for r in found.rows] == [3, 3]
     assert [r.processes for r in found.rows] == [3, 3]
     assert all(r.latency_us.n == sum(p.n for p in r.runs) >= 30 for r in found.rows)
-    assert found.rows[0].profile and found.rows[0].runtime_version
+    assert all(r.profile and not r.profile_note and r.runtime_version for r in found.rows)
     assert found.machines["local"].cores >= 1
     assert [(r.stream.frames, r.stream.deadline_ms) for r in found.rows] == [(5, 15), (5, 15)]
     assert "of 5 later than 15 ms" in done.output.replace("\n", " ")

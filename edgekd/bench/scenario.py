@@ -1,0 +1,90 @@
+"""Single stream and offline, two ways in which a model is used: after the scenarios of MLPerf
+Inference (Reddi et al. 2020), by the shorter rules that benchmarks/README.md writes down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from edgekd.bench.bootstrap import t_factor
+from edgekd.bench.result import ScenarioFigures
+from edgekd.results import Latency
+
+Scenario = Literal["single-stream", "offline"]
+LEAST_QUERIES = 1024
+"""Of a single stream; MLPerf's own number."""
+
+
+def single_stream(times: Latency, results: Sequence[dict[str, Any]]) -> ScenarioFigures:
+    """One sample at a time, the next when the one before is answered: the 90th percentile.
+
+    Args:
+        times: of all processes.
+        results: the agent's, one a process.
+    """
+    low, high = _interval([result["latency_us"]["p90"] for result in results])
+    few = f"{times.n} queries, and the rules ask for {LEAST_QUERIES}"
+    return ScenarioFigures(
+        name="single-stream",
+        value=times.p90,
+        unit="us",
+        low=low,
+        high=high,
+        samples=times.n,
+        seconds=times.n * times.mean / 1e6,
+        batch=1,
+        note=few if times.n < LEAST_QUERIES else "",
+    )
+
+
+def offline(results: Sequence[dict[str, Any]]) -> ScenarioFigures:
+    """All samples are there at once: samples a second, in the batch that is fastest.
+
+    The value is the geometric mean over the processes.
+    """
+    found = [result["offline"] for result in results]
+    rates = [one["samples_per_s"] for one in found]
+    low, high = _interval(rates)
+    return ScenarioFigures(
+        name="offline",
+        value=math.exp(float(np.mean(np.log(rates)))),
+        unit="samples/s",
+        low=low,
+        high=high,
+        samples=sum(one["samples"] for one in found),
+        seconds=sum(one["seconds"] for one in found),
+        batch=found[0]["batch"],
+        note=found[0]["note"],
+    )
+
+
+def _interval(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Student's t over processes, on the logarithm; none of a single one."""
+    if len(values) < 2:
+        return None, None
+    logs = np.log(values)
+    half = t_factor(0.95, len(values) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(values))
+    return math.exp(float(logs.mean()) - half), math.exp(float(logs.mean()) + half)
+
+
+def describe(model: str, threads: int, found: ScenarioFigures) -> str:
+    """One line."""
+    from edgekd.bench.table import duration, three_digits
+
+    def shown(value: float) -> str:
+        return duration(value) if found.unit == "us" else f"{three_digits(value)} samples a second"
+
+    what = "90 % within" if found.name == "single-stream" else "throughput"
+    known = found.low is not None and found.high is not None
+    interval = f" [{shown(found.low or 0.0)}, {shown(found.high or 0.0)}]" if known else ""
+    counted = f"{found.samples} samples in {found.seconds:.1f} s"
+    batch = "" if found.name == "single-stream" else f" in batches of {found.batch}"
+    note = f" ({found.note})" if found.note else ""
+    return (
+        f"{model}, {threads} threads, {found.name}: {what} {shown(found.value)}{interval}, "
+        f"{counted}{batch}{note}"
+    )
