@@ -106,6 +106,7 @@ def on_device(
             settings = settings.model_copy(update={"processes": 1})
             counts, more = [1], More()  # threads that wait for each other count instructions, too
         inputs = {scores: scores.push(device) for scores in set(judges.values())}
+        given = {path: inputs[scores] for path, scores in judges.items()}
         done, total = 0, len(counts) * len(models) * settings.processes
         progress.step(done, total, "benchmarks")
         for threads in counts:
@@ -115,8 +116,7 @@ def on_device(
                     if turn and not found:
                         continue
                     scores, judging = judges.get(model.path), (model.path, threads == 0)
-                    job = _job(device, model, threads, settings)
-                    job |= {} if scores is None else inputs[scores]
+                    job = _job(device, model, threads, settings) | given.get(model.path, {})
                     new = scores is not None and judging not in judged
                     job |= {"outputs": OUTPUTS} if new else {}
                     job |= more.fields(found, job["min_seconds"])
@@ -138,12 +138,10 @@ def on_device(
                 machine = machine or found[0]["machine"]
                 score = judged.get((model.path, threads == 0), (None, []))
                 row = _row(device, described, model, found, score)
-                row = row.model_copy(update={"scenario": _scenario(more, row, found)})
+                row.scenario = _scenario(more, row, found)
                 row.warnings += _saturation(model, found[0])
                 if model.path in more.profile and threads == counts[0]:
-                    scores = judges.get(model.path)
-                    job = _job(device, model, threads, settings)
-                    job |= {} if scores is None else inputs[scores]
+                    job = _job(device, model, threads, settings) | given.get(model.path, {})
                     row = row.model_copy(update=profile(device, described, job, model.format))
                 rows.append(row)
     known = BenchMachine.model_fields
