@@ -28,7 +28,7 @@ def profile(
     A profile that cannot be had is no failure of the measurement: the note says why.
     """
     if described.kind not in ("local", "ssh"):
-        return {"profile_note": "there is no profile: runtimes in a browser have no profiler"}
+        return {"profile_note": "a browser's runtimes tell a page no times by operator"}
     wanted: dict[str, Any] = {**job, "profile": True}
     if form == "tflite":
         wanted["profiler"] = device.push(LITERTS)

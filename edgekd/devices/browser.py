@@ -145,8 +145,8 @@ class BrowserDevice(Device):
             np.save(Path(self._folder.name) / job["outputs"], outputs, allow_pickle=False)
         if job.get("stream"):
             result["warnings"].append("frames at a fixed rate are not measured in a browser")
-        if job.get("profile"):
-            result["profile_note"] = "a browser's runtimes tell a page no times by operator"
+        if job.get("offline"):
+            result["warnings"].append("samples all at once are not measured in a browser")
         return {**result, "machine": self.state()}
 
     def _loaded(self, path: Path) -> agent.ModelFile:
