@@ -78,8 +78,9 @@ public final class {name}: Sendable {{
         guard let folder = Bundle.module.url(forResource: "{folder}", withExtension: nil) else {{
             throw ModelError(message: "The app lacks this package's resources. Add it again.")
         }}
-        model = try Model(folder: folder, sha256: {name}.sha256, options: options)
+        let model = try Model(folder: folder, sha256: {name}.sha256, options: options)
         reader = {tries}{reader}(model.spec)
+        self.model = model
     }}
 
     /// - Parameter {argument}: {argument_is}.

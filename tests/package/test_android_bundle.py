@@ -201,6 +201,14 @@ def test_what_is_none_of_the_model(made, jvm, tmp_path):
     )
 
 
+def test_an_accelerator_that_is_not_there(made, jvm, tmp_path):
+    jobs = [job(made, "digits", [], accelerator=one) for one in ("GPU", "NPU")]
+    gpu, npu = (one["message"] for one in drive(jobs, tmp_path, jvm))
+    assert gpu.startswith("ONNX Runtime has no GPU on Android: take CPU or NPU")
+    assert npu.startswith("The runtime cannot load com.example.digitsclassifier/model.onnx on NPU:")
+    assert "there is no NNAPI here" in npu and "The processor (CPU) runs every model" in npu
+
+
 def damaged(made, name: str, folder: Path, change) -> Path:
     """A copy of the assets, in which `change` has done something to the bundle's folder."""
     for path in (made[name][2] / "assets").rglob("*"):

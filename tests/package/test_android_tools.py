@@ -231,6 +231,8 @@ def test_kotlin_compiles_and_the_lines_of_the_readme_run(bundle, standins, tmp_p
     lines = [line for line in readme.splitlines() if line.startswith("    val ")]
     build = [line for line in readme.splitlines() if line.startswith(("    maven", "    impl"))]
     assert (len(lines), len(build)) == (2, 2)
+    document = (Path(__file__).parents[2] / "docs/package.md").read_text()
+    assert all(line in document for line in build + lines)
     source = tmp_path / "App.kt"
     source.write_text(APP.replace("{lines}", "\n".join(lines)))
     aar = unpacked(bundle, tmp_path / "aar")

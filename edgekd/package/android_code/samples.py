@@ -62,7 +62,7 @@ README = """\
 
 In `settings.gradle.kts`, among the repositories (`google()` or `mavenCentral()` has the runtime):
 
-    maven {{ url = uri("{artefact}/maven") }}
+    maven {{ url = uri("android/maven") }}
 
 In the app's `build.gradle.kts`:
 

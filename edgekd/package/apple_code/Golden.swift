@@ -39,7 +39,8 @@ struct Golden: Decodable {
     func check(_ model: Model, _ reader: Reader) throws -> Int {
         for (number, sample) in samples.enumerated() {
             let raw = try self.raw(number, model, reader)
-            for (part, made) in zip(model.spec.inputs, try model.prepare(raw)) {
+            let tensors = try model.prepare(raw)
+            for (part, made) in zip(model.spec.inputs, tensors) {
                 guard hexadecimal(SHA256.hash(data: made)) == sample.inputs[part.name] else {
                     throw ModelError(
                         message: "Golden sample \(number): the input \(part.name) is another.")

@@ -11,10 +11,10 @@ public final class Model: @unchecked Sendable {
 
     /// - Parameter sha256: of the folder's manifest.json, which has those of the other files.
     init(folder: URL, sha256: String, options: Options) throws {
-        files = try BundleFiles(folder: folder, sha256: sha256)
-        spec = try Spec.read(files.verified("spec.json"))
+        let files = try BundleFiles(folder: folder, sha256: sha256)
+        let spec = try Spec.read(files.verified("spec.json"))
         _ = try files.verified(spec.model)
-        environment = try ORTEnv(loggingLevel: ORTLoggingLevel.warning)
+        let environment = try ORTEnv(loggingLevel: ORTLoggingLevel.warning)
         let settings = try ORTSessionOptions()
         try settings.setIntraOpNumThreads(Int32(options.threads))
         if options.accelerator == .coreML {
@@ -23,6 +23,9 @@ public final class Model: @unchecked Sendable {
         }
         let path = folder.appendingPathComponent(spec.model).path
         session = try ORTSession(env: environment, modelPath: path, sessionOptions: settings)
+        self.files = files
+        self.spec = spec
+        self.environment = environment
     }
 
     /// The outputs of one sample: logits, or a regression's standardised numbers.
@@ -55,7 +58,7 @@ public final class Model: @unchecked Sendable {
         for (part, content) in zip(spec.inputs, made) {
             given[part.name] = try ORTValue(
                 tensorData: NSMutableData(data: content),
-                elementType: Model.type(part),
+                elementType: Model.elementType(part),
                 shape: part.fileShape)
         }
         let answers = try session.run(
@@ -70,7 +73,7 @@ public final class Model: @unchecked Sendable {
         return numbers(content)
     }
 
-    private static func type(_ part: Spec.Input) -> ORTTensorElementDataType {
+    private static func elementType(_ part: Spec.Input) -> ORTTensorElementDataType {
         if part.isCodes {
             return ORTTensorElementDataType.int32
         }

@@ -48,9 +48,10 @@ struct Rows: Reader {
                     throw ModelError(
                         message: "The row lacks the column \(name); nil says that it is not known.")
                 }
-                return part.isCodes
-                    ? try Rows.code(cell, name, part.vocabulary[number])
-                    : try Rows.number(cell, name, part.mean[number])
+                if part.isCodes {
+                    return try Rows.code(cell, name, part.vocabulary[number])
+                }
+                return try Rows.number(cell, name, part.mean[number])
             }
         }
     }

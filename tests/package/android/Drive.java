@@ -48,7 +48,7 @@ public final class Drive {
         Class<?> type = Class.forName(job.getString("class"));
         Context context =
                 new Context(new File(job.getString("assets")), job.optBoolean("compressed"));
-        Object model = type.getMethod("create", Context.class).invoke(null, context);
+        Object model = create(type, context, job.optString("accelerator", "CPU"));
         try {
             result.put("golden", type.getMethod("selfCheck").invoke(model));
             JSONArray answers = new JSONArray();
@@ -67,6 +67,21 @@ public final class Drive {
         if (job.optBoolean("after_close")) {
             type.getMethod("selfCheck").invoke(model);
         }
+    }
+
+    private static Object create(Class<?> type, Context context, String accelerator)
+            throws Exception {
+        if (accelerator.equals("CPU")) {
+            return type.getMethod("create", Context.class).invoke(null, context);
+        }
+        String home = type.getName().substring(0, type.getName().lastIndexOf('.') + 1);
+        Class<?> chosen = Class.forName(home + "Accelerator");
+        Class<?> options = Class.forName(home + "Options");
+        Object given = options.getConstructor().newInstance();
+        given = options.getMethod("threads", int.class).invoke(given, 2);
+        Object which = chosen.getMethod("valueOf", String.class).invoke(null, accelerator);
+        given = options.getMethod("accelerator", chosen).invoke(given, which);
+        return type.getMethod("create", Context.class, options).invoke(null, context, given);
     }
 
     private static JSONObject ask(Object model, JSONObject question) throws Exception {

@@ -44,7 +44,7 @@ public final class Model implements Closeable {
         } catch (Exception error) {
             throw new ModelException(
                     "The runtime cannot load " + path + " on " + options.accelerator + ": "
-                            + error.getMessage() + ". The processor (CPU) runs every model; if it"
+                            + error + ". The processor (CPU) runs every model; if it"
                             + " fails there, check the runtime's version among the app's"
                             + " dependencies.",
                     error);
@@ -76,7 +76,7 @@ public final class Model implements Closeable {
             output.rewind();
             engine.run(inputs, output);
         } catch (Exception error) {
-            throw new ModelException("The runtime failed: " + error.getMessage(), error);
+            throw new ModelException("The runtime failed: " + error, error);
         }
         output.rewind();
         float[] found = new float[spec.labels.length];
