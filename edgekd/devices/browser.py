@@ -67,8 +67,6 @@ class BrowserDevice(Device):
                 "the page is not isolated from others, so it has one thread and a coarser clock: "
                 "let it be served by https"
             )
-        if told["webgpu_emulated"]:
-            found.append("WebGPU is emulated there by the processor: its times are no graphics'")
         return found
 
     def connect(self) -> None:
@@ -147,7 +145,11 @@ class BrowserDevice(Device):
             result["warnings"].append("frames at a fixed rate are not measured in a browser")
         if job.get("offline"):
             result["warnings"].append("samples all at once are not measured in a browser")
-        return {**result, "machine": self.state()}
+        machine = self.state()
+        result["warnings"].extend(self.notes)
+        if machine["webgpu_emulated"] and not work.order["threads"]:
+            result["warnings"].append("WebGPU is emulated there, by the processor")
+        return {**result, "machine": machine}
 
     def _loaded(self, path: Path) -> agent.ModelFile:
         key = str(path)

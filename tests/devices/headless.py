@@ -25,6 +25,14 @@ FLAGS = (
     "--disable-sync",
     "--ignore-certificate-errors",  # as a user does who compared the fingerprint
 )
+SWIFTSHADER = (
+    "--enable-unsafe-swiftshader",
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+    "--use-vulkan=swiftshader",
+)
+"""WebGPU by the processor."""
 ADDRESS = re.compile(r"^(https?://\S+/)$", re.MULTILINE)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
-from headless import Command, close, opened, program
+from headless import SWIFTSHADER, Command, close, opened, program
 from tiny_models import Tiny
 
 from edgekd.bench.compare import within
 from edgekd.bench.result import BenchResult
+from edgekd.bench.table import format_bench
 from edgekd.config.device import DeviceSettings
 from edgekd.devices import browser_link
 from edgekd.devices.browser import BrowserDevice
@@ -158,6 +159,36 @@ def test_other_machines_are_served_by_https(digits, tmp_path):
     (row,) = json.loads(out)["rows"]
     assert row["threads"] == 2 and row["latency_us"]["p50"] > 0
     assert "SHA-256" in command.err and command.err.count("█") > 50
+
+
+@pytest.mark.slow
+def test_a_graphics_processor_is_a_row_of_its_own(digits, tmp_path):
+    """WebGPU, emulated by Chromium's SwiftShader."""
+    words = ["float32.onnx", "--device", "browser", "--threads", "1", "--data", "test.npz"]
+    lengths = ["--num-runs", "3", "--min-secs", "0.05", "--processes", "1"]
+    with Command(digits, "bench", *words, *lengths, "--json", "-") as command:
+        with opened(command.page(), tmp_path / "profile", *SWIFTSHADER):
+            code, out = command.end()
+        assert code == 0, command.err
+    result = BenchResult.model_validate_json(out)
+    told = result.machines["browser"].browser
+    assert told is not None and told.webgpu.endswith("swiftshader, emulated")
+    one, graphics = result.rows
+    assert (one.threads, graphics.threads) == (1, 0)
+    assert one.accuracy == graphics.accuracy is not None and one.accuracy.n == 597
+    assert "WebGPU is emulated there, by the processor" in graphics.warnings
+    assert format_bench(result.rows)[2][2] == "WebGPU"
+
+
+@pytest.mark.slow
+def test_a_browser_is_checked(digits, tmp_path):
+    with Command(digits, "devices", "check", "browser") as command:
+        with opened(command.page(), tmp_path / "profile"):
+            code, out = command.end()
+        assert code == 0, command.err
+    told = {line[2:17].strip(): line[17:].strip() for line in out.splitlines()[1:]}
+    assert told["isolated"] == "yes" and told["clock"].startswith("steps of ")
+    assert told["onnxruntime-web"] == "1.30.0" and "Chrome" in told["browser"]
 
 
 def test_nobody_comes(monkeypatch, capfd, tmp_path):

@@ -69,6 +69,15 @@ async function facts() {
   };
 }
 
+// "Chrome 131" and the like of what a browser calls itself.
+function browserName(agent) {
+  const names = [/(Firefox)\/(\d+)/, /(Edg)[A-Za-z]*\/(\d+)/, /(OPR)\/(\d+)/,
+    /(SamsungBrowser)\/(\d+)/, /((?:Headless)?Chrome)\/(\d+)/, /Version\/(\d+).*(Safari)/];
+  const found = names.map((name) => agent.match(name)).find(Boolean);
+  if (!found) return agent;
+  return (found[2] === "Safari" ? [found[2], found[1]] : found.slice(1, 3)).join(" ");
+}
+
 function showFacts(found) {
   const rows = {
     Threads: found.threads ? `up to ${found.hardware_concurrency}`
@@ -77,7 +86,7 @@ function showFacts(found) {
     "Clock's steps": `${Number(found.timer_us.toPrecision(3))} µs`,
     SIMD: found.relaxed_simd ? "128 bits, relaxed" : found.simd ? "128 bits" : "none",
     System: [found.platform, found.platform_version, found.model].filter(Boolean).join(" "),
-    Browser: found.user_agent,
+    Browser: browserName(found.user_agent),
   };
   $("facts").replaceChildren(...Object.entries(rows).flatMap(([name, text]) => {
     const [left, right] = [document.createElement("dt"), document.createElement("dd")];
@@ -93,25 +102,35 @@ function duration(us) {
   return `${value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0)} ${unit}`;
 }
 
-const shown = new Map(); // by title: the row, and each start's median in microseconds
+const shown = new Map(); // by title: the row, each start's median in microseconds, answers
 
-function showResult(title, p50, text) {
+// A start's median in microseconds and how many answers it sent; or null, and why it failed.
+function showResult(title, p50, more) {
   $("wait").hidden = true;
   if (!shown.has(title)) {
     const row = document.createElement("li");
-    for (const part of ["b", "output", "small"]) row.append(document.createElement(part));
+    for (const part of ["b", "small", "output"]) row.append(document.createElement(part));
     $("results").append(row);
-    shown.set(title, { row, medians: [] });
+    shown.set(title, { row, medians: [], answers: 0 });
   }
-  const { row, medians } = shown.get(title);
-  const [name, output, note] = row.children;
-  if (p50 !== null) medians.push(p50);
-  const middle = [...medians].sort((a, b) => a - b)[medians.length >> 1];
+  const kept = shown.get(title);
+  const { row, medians } = kept;
+  const [name, note, output] = row.children;
   name.textContent = title;
   row.className = p50 === null ? "failed" : "";
-  output.textContent = p50 === null ? "failed" : duration(middle);
+  if (p50 === null) {
+    output.textContent = "failed";
+    note.textContent = more;
+    return;
+  }
+  medians.push(p50);
+  kept.answers ||= more;
+  const sorted = [...medians].sort((a, b) => a - b);
+  const middle = (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+  output.textContent = duration(middle);
   const starts = `${medians.length} start${medians.length === 1 ? "" : "s"}`;
-  note.textContent = p50 === null ? text : `median of ${starts}${text}`;
+  const answers = kept.answers ? ` · ${kept.answers} answers` : "";
+  note.textContent = `median · ${starts}${answers}`;
 }
 
 function progress(share, text) {
@@ -124,7 +143,7 @@ function progress(share, text) {
 function run(order, timerUs) {
   $("now").hidden = false;
   $("title").textContent = order.title;
-  progress(0, "loading the runtime");
+  progress(0, "Loading the runtime");
   hidden = document.hidden;
   return new Promise((resolve) => {
     const worker = new Worker(new URL("worker.js", BASE));
@@ -139,10 +158,9 @@ function run(order, timerUs) {
       if (data.step) return progress(data.share, data.step);
       if (data.problem) return fail(data.problem);
       worker.terminate();
-      progress(1, "sending the result");
+      progress(1, "Sending the result");
       const sent = await post(`jobs/${order.number}/result`, { ...data.result, hidden });
-      const more = data.answers ? `, ${data.answers} answers` : "";
-      if (sent.ok) showResult(order.title, data.p50, more);
+      if (sent.ok) showResult(order.title, data.p50, data.answers);
       resolve();
     };
     worker.postMessage({ order, base: BASE.href, session, timerUs });
@@ -157,7 +175,7 @@ async function main() {
   session = (await hello.json()).session;
   sessionStorage.setItem(KEPT, session);
   addEventListener("pagehide", () => post("bye", {}, { keepalive: true }));
-  setInterval(() => post("alive", {}).catch(() => null), ALIVE_MS);
+  const alive = setInterval(() => post("alive", {}).catch(() => null), ALIVE_MS);
   navigator.wakeLock?.request("screen").catch(() => null);
   state("Connected");
   for (let seen = 0; ;) {
@@ -174,7 +192,9 @@ async function main() {
   }
   $("now").hidden = true;
   $("wait").hidden = true;
-  state("Done; this page may be closed", "done");
+  clearInterval(alive);
+  state("Done", "done");
+  $("keep").textContent = "The results are with edgekd. This page may be closed.";
 }
 
 main().catch((error) => {

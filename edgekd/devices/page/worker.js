@@ -209,7 +209,7 @@ async function measure(job, model) {
   const begin = performance.now();
   await model.invoke(placed[0]);
   const first_us = 1e3 * (performance.now() - begin);
-  step(0.1, "warming up");
+  step(0.1, "Warming up");
   const [warmup, batch] = await warmUp(model, placed, timerUs, order);
   const peak = memory();
   const least = Math.max(1, order.min_runs ?? 200), ms = 1e3 * (order.min_seconds ?? 3);
@@ -218,7 +218,7 @@ async function measure(job, model) {
   const times = await runs(model, placed, batch, least, ms, most, (count, spent) => {
     if (spent < next) return;
     next = spent + 250; // the page is told seldom: it shares the processor
-    step(0.1 + 0.8 * Math.min(1, count / least, spent / ms), "measuring");
+    step(0.1 + 0.8 * Math.min(1, count / least, spent / ms), "Measuring");
   });
   return { times, peak, figures: { first_us, warmup, batch, timer_us: timerUs } };
 }
@@ -254,7 +254,7 @@ async function perform(job) {
   const model = RUNTIMES[order.runtime];
   await model.start(order, job.base);
   const octets = new Uint8Array(await get(job, order.model));
-  step(0.05, "loading the file");
+  step(0.05, "Loading the file");
   const before = memory(), begin = performance.now();
   await model.load(octets);
   const load_ms = performance.now() - begin, loaded = memory();
@@ -262,7 +262,7 @@ async function perform(job) {
   await send(job, "times", Float64Array.from(times));
   let answers = 0;
   for (let part = 0; part < order.parts.length; part++) {
-    step(0.9 + 0.1 * (part / order.parts.length), "answering the test data");
+    step(0.9 + 0.1 * (part / order.parts.length), "Answering the test data");
     answers += await answer(job, model, part);
   }
   const result = { ...figures, load_ms, memory: peak, memory_load: loaded - before,
