@@ -127,7 +127,7 @@ def test_other_inputs(made, jvm, tmp_path):
         {"age": 40.5, "income": 52, "town": "Basel"},
         {"age": None, "income": " NA ", "town": "Köln"},
         {"age": 1, "income": 2.25, "town": 7},
-        {"age": 1, "income": 2.25, "town": "nowhere"},
+        {"age": 1, "income": 2.25, "town": "nowhere", "a column more": 3},
     ]
     jobs = [
         job(made, "speech", speech),
@@ -180,20 +180,20 @@ def test_what_is_none_of_the_model(made, jvm, tmp_path):
     window = np.zeros((2, 31)).tolist()
     rows = [{"age": 1, "town": "Basel"}, {"age": 1, "income": "much", "town": "Basel"}]
     rows.append({"age": 1, "income": 1e39, "town": "Basel"})
-    rows.append({"age": 1, "income": 1, "town": "Basel", "size": 3})
     jobs = [
         job(made, "wear", [{"asks": "predict", "window": window}]),
         job(made, "shop", [{"asks": "predict", "row": row} for row in rows]),
+        job(made, "speech", [{"asks": "classify", "samples": []}]),
         job(made, "digits", [], after_close=True),
     ]
-    wear, shop, closed = drive(jobs, tmp_path, jvm)
-    found = [one["message"] for one in wear["answers"] + shop["answers"]]
+    wear, shop, speech, closed = drive(jobs, tmp_path, jvm)
+    found = [one["message"] for one in wear["answers"] + shop["answers"] + speech["answers"]]
     assert found == [
         "A window has 2 channels of 32 steps each.",
         "The row lacks the column income; null says that it is not known.",
         "income is a number, not much.",
         "income is not finite.",
-        next(one for one in found if one.startswith("The model has no column size; it has [")),
+        "The recording has no samples.",
     ]
     assert (closed["error"], closed["message"]) == (
         "IllegalStateException",

@@ -14,7 +14,13 @@ enum Feed {
             throw ModelError(message: "A sample holds a value that is not finite.")
         }
         if part.isCodes {
-            return data(raw.map { Int32($0) })
+            return data(
+                try raw.map { value -> Int32 in
+                    guard let code = Int32(exactly: value) else {
+                        throw ModelError(message: "\(value) is no code of \(part.name).")
+                    }
+                    return code
+                })
         }
         let normalised = laidOut(raw, part)
         guard let scale = part.quantization else {

@@ -35,13 +35,10 @@ struct Rows: Reader {
         inputs = spec.inputs
     }
 
-    /// One array an input; a missing number is the mean, an unknown category code 0.
+    /// One array an input; a missing number is the mean, an unknown category code 0. Columns that
+    /// the model does not know are left out.
     func raw(_ row: [String: Cell]) throws -> [[Float]] {
-        let known = Set(inputs.flatMap { $0.columns })
-        for name in row.keys where !known.contains(name) {
-            throw ModelError(message: "The model has no column \(name); it has \(known.sorted()).")
-        }
-        return try inputs.map { part -> [Float] in
+        try inputs.map { part -> [Float] in
             try part.columns.indices.map { number -> Float in
                 let name = part.columns[number]
                 guard let cell = row[name] else {

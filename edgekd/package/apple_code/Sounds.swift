@@ -34,7 +34,10 @@ struct Sounds: Reader {
     }
 
     /// Raw numbers of samples within -1 to 1 of any count: cut, or silence on both sides.
-    func raw(_ mono: [Float]) -> [[Float]] {
+    func raw(_ mono: [Float]) throws -> [[Float]] {
+        guard !mono.isEmpty else {
+            throw ModelError(message: "The recording has no samples.")
+        }
         var fitted = [Float](repeating: 0, count: samples)
         let before = max(0, (samples - mono.count) / 2)
         for at in 0..<min(samples, mono.count) {
@@ -56,13 +59,13 @@ struct Sounds: Reader {
     }
 
     /// The same of 16-bit samples.
-    func raw(_ pcm: [Int16]) -> [[Float]] {
-        raw(pcm.map { Float($0) / 32768 })
+    func raw(_ pcm: [Int16]) throws -> [[Float]] {
+        try raw(pcm.map { Float($0) / 32768 })
     }
 
     /// ((2 number + 1) i^2 + 37 i) mod 65536 / 32768 - 1: through all frequencies.
-    func madeUp(_ number: Int) -> [[Float]] {
-        raw(
+    func madeUp(_ number: Int) throws -> [[Float]] {
+        try raw(
             (0..<samples).map { i -> Float in
                 Float(((2 * number + 1) * i * i + 37 * i) % 65536) / 32768 - 1
             })

@@ -17,14 +17,12 @@ final class Rows implements Reader {
             new HashSet<>(Arrays.asList("", "na", "n/a", "nan", "null", "none", "?", "-"));
 
     private final Spec.Input[] inputs;
-    private final Set<String> columns = new HashSet<>();
     private final Map<String, Map<String, Integer>> codes = new HashMap<>();
 
     Rows(Spec spec) {
         inputs = spec.inputs;
         for (Spec.Input part : inputs) {
             for (int number = 0; number < part.columns.length; number++) {
-                columns.add(part.columns[number]);
                 if (part.codes) {
                     codes.put(part.columns[number], numbered(part.vocabulary[number]));
                 }
@@ -40,26 +38,22 @@ final class Rows implements Reader {
         return found;
     }
 
-    /** One array an input; a missing number is the mean, an unknown category code 0. */
+    /**
+     * One array an input; a missing number is the mean, an unknown category code 0. Columns that
+     * the model does not know are left out.
+     */
     float[][] raw(Map<String, ?> row) {
-        for (String name : row.keySet()) {
-            if (!columns.contains(name)) {
-                throw new ModelException(
-                        "The model has no column " + name + "; it has " + columns + ".");
-            }
-        }
-        for (String name : columns) {
-            if (!row.containsKey(name)) {
-                throw new ModelException(
-                        "The row lacks the column " + name + "; null says that it is not known.");
-            }
-        }
         float[][] found = new float[inputs.length][];
         for (int input = 0; input < inputs.length; input++) {
             Spec.Input part = inputs[input];
             found[input] = new float[part.columns.length];
             for (int number = 0; number < part.columns.length; number++) {
                 String name = part.columns[number];
+                if (!row.containsKey(name)) {
+                    throw new ModelException(
+                            "The row lacks the column " + name
+                                    + "; null says that it is not known.");
+                }
                 found[input][number] =
                         part.codes
                                 ? code(name, codes.get(name), row.get(name))

@@ -61,6 +61,9 @@ final class Sounds implements Reader {
 
     /** Raw numbers of samples within -1 to 1 of any count: cut, or silence on both sides. */
     float[][] raw(float[] mono) {
+        if (mono.length == 0) {
+            throw new ModelException("The recording has no samples.");
+        }
         float[] fitted = new float[samples];
         int before = Math.max(0, (samples - mono.length) / 2);
         System.arraycopy(mono, 0, fitted, before, Math.min(samples, mono.length));
