@@ -6,10 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from commands import edgekd, explained, quick
+from commands import edgekd, environment, explained, quick
 from PIL import Image
 
 from edgekd.data.sources import load_source
@@ -228,3 +229,25 @@ def test_nothing_of_training_or_of_this_machine_is_in_the_files(folder, summary)
         content = (folder / "runs/digits" / model.path).read_bytes()
         for word in (b"site-packages", b"stack_trace", b"/edgekd/", str(folder).encode()):
             assert word not in content, f"{word!r} in {model.path}"
+
+
+def test_the_wheel_of_the_run_answers_as_the_file_that_it_holds(folder, summary, tmp_path):
+    edgekd("package", "runs/digits", "--version", "1.2.0", "--out", tmp_path, cwd=folder)
+    made = {path.name for path in tmp_path.iterdir()}
+    assert made == {"android", "apple", "linux", "web"}
+    (wheel,) = (tmp_path / "linux").glob("*.whl")
+    ZipFile(wheel).extractall(tmp_path / "site")
+    pixels = np.random.default_rng(0).integers(0, 256, (21, 30)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    np.save(tmp_path / "picture.npy", pixels)
+    bundled = subprocess.run(
+        [sys.executable, "-m", "digits_classifier", "--check", str(tmp_path / "picture.npy")],
+        env={**environment(), "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    path = the_file(folder, summary, "student", "tflite", "int8")
+    asked = edgekd("predict", path, tmp_path / "picture.png", cwd=folder).stdout
+    assert bundled[0] == "8 golden samples as exported"
+    assert bundled[1].split(": ")[1] == asked.strip().split(": ")[1]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from commands import edgekd, explained
+from commands import edgekd, environment, explained
 from int8_files import check_int8_files
 
 QUICK = [
@@ -62,6 +65,20 @@ def test_a_table_of_ones_own(tmp_path):
     for lines in answers:
         assert [line.split(": ")[1].split()[0] for line in lines[:2]] == ["yes", "no"]
         assert len(lines) == 3
+    edgekd("package", "runs/shop", "--target", "linux", "--out", "bundles", cwd=tmp_path)
+    (wheel,) = (tmp_path / "bundles/linux").glob("*.whl")
+    ZipFile(wheel).extractall(tmp_path / "site")
+    bundled = subprocess.run(
+        [sys.executable, "-m", "shop_classifier", str(tmp_path / "new.csv")],
+        env={**environment(), "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    asked = edgekd("predict", files["tflite"], "new.csv", cwd=tmp_path).stdout
+    assert [line.split(": ")[1] for line in bundled.splitlines()] == [
+        line.split(": ")[1] for line in asked.splitlines()
+    ]
     (tmp_path / "less.csv").write_text("income,age\n70,30\n", encoding="utf-8")
     done = edgekd("predict", files["tflite"], "less.csv", cwd=tmp_path, expect=1)
     explained(done, "no column 'town'", "less.csv")

@@ -55,6 +55,12 @@ TABLE = NamedInputs(
         ),
     )
 )
+PAIR = NamedInputs(
+    inputs=(
+        InputSpec(name="grid", kind="image", shape=(2, 3, 4), mean=(0.1, 0.2), std=(1.1, 0.9)),
+        InputSpec(name="plain", kind="row", shape=(3,), mean=(1.0, 2.0, 3.0), std=(0.5, 1.0, 2.0)),
+    )
+)
 README = Path(__file__).resolve().parents[2] / "README.md"
 MODELS = {
     "digits": ModelSpec(name="linear", input=DIGITS, labels=tuple("0123456789")),
@@ -70,26 +76,47 @@ MODELS = {
         target_std=(120.0,),
     ),
 }
+"""Of which every language's bundles are made."""
+MORE = {
+    "fruit": ModelSpec(
+        name="linear",
+        input=InputSpec(kind="row", shape=(6,), mean=(0.0,) * 6, std=(1.0,) * 6),
+        labels=("red", "round", "ripe"),
+        task="multilabel",
+    ),
+    "pair": ModelSpec(
+        name="linear",
+        input=PAIR,
+        labels=("x", "y"),
+        task="regression",
+        target_mean=(1.0, 2.0),
+        target_std=(0.5, 3.0),
+    ),
+}
 
 
 def raw_samples(name: str, count: int = 4) -> Any:
     """Raw samples as the data stage keeps them."""
     rng = np.random.default_rng(1)
-    if name == "digits":
-        return rng.integers(0, 17, (count, 1, 8, 8)).astype(np.float32)
-    if name == "photos":
-        return rng.integers(0, 256, (count, 3, 12, 10)).astype(np.uint8)
+    if name in ("digits", "photos"):
+        spec = MODELS[name].input.inputs[0]
+        pixels = rng.integers(0, int(spec.peak or 0) + 1, (count, *spec.shape))
+        return pixels.astype(np.float32 if name == "digits" else np.uint8)
     if name == "speech":
         return rng.normal(-14, 5, (count, *SPEECH.shape)).astype(np.float32)
-    if name == "wear":
-        return rng.normal(0, 1, (count, 2, 32)).astype(np.float32)
+    if name in ("wear", "fruit"):
+        shape = (MODELS | MORE)[name].input.inputs[0].shape
+        return rng.normal(0, 1, (count, *shape)).astype(np.float32)
+    if name == "pair":
+        parts = {part.name: rng.normal(0, 1, (count, *part.shape)) for part in PAIR.inputs}
+        return {part: values.astype(np.float32) for part, values in parts.items()}
     numbers = rng.normal((40, 50), (11, 9), (count, 2)).astype(np.float32)
     return {"numbers": numbers, "codes": rng.integers(0, 4, (count, 1)).astype(np.int32)}
 
 
 def make_run(folder: Path, name: str, *, precision: str = "int8", golden: bool = True) -> Path:
     """Writes the run folder `folder`/NAME with an ONNX file of a linear model."""
-    spec = MODELS[name]
+    spec = (MODELS | MORE)[name]
     run, export = folder / name, folder / name / f"export-{KEY}"
     export.mkdir(parents=True)
     path = export / f"student-{precision}.onnx"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import csv
 import hashlib
@@ -16,12 +17,13 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
-from made_runs import KEY, MODELS, SOUND, make_run, raw_samples, readme_lines
+from made_runs import KEY, MODELS, MORE, SOUND, make_run, raw_samples, readme_lines
 from PIL import Image
 
 from edgekd.data import sound
 from edgekd.devices.arm64_root import root_folder
 from edgekd.devices.emulator import enter
+from edgekd.package import linux_code
 from edgekd.package.write import package
 from edgekd.pipeline import read_summary
 from edgekd.runtimes import load
@@ -33,6 +35,8 @@ CLASSES = {
     "speech": "SpeechClassifier",
     "shop": "ShopClassifier",
     "wear": "WearRegressor",
+    "fruit": "FruitClassifier",
+    "pair": "PairRegressor",
 }
 
 
@@ -41,7 +45,7 @@ def made(tmp_path_factory):
     """By name: the run, its wheel, and where that is unpacked (modules of different names)."""
     folder, site = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("site")
     wheels = {}
-    for name in MODELS:
+    for name in CLASSES:
         run = make_run(folder, name)
         package(run, read_summary(run), ["linux"], version="1.2.0", out=run / "out")
         (wheels[name],) = (run / "out/linux").glob("*.whl")
@@ -54,21 +58,21 @@ def bundles(made):
     sys.path.insert(0, str(made[1]))
     try:
         yield {
-            name: getattr(__import__(cls_module(name)), CLASSES[name]).create() for name in MODELS
+            name: getattr(__import__(cls_module(name)), CLASSES[name]).create() for name in CLASSES
         }
     finally:
         sys.path.remove(str(made[1]))
 
 
 def cls_module(name: str) -> str:
-    return f"{name}_{'regressor' if name == 'wear' else 'classifier'}"
+    return f"{name}_{'regressor' if name in ('wear', 'pair') else 'classifier'}"
 
 
 def logits(made, name: str, x):
     return load(made[0] / name / f"export-{KEY}/student-int8.onnx").run(x)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CLASSES)
 def test_every_bundle_checks_itself_on_golden_samples(bundles, name):
     assert bundles[name].self_check() == {"speech": 6}.get(name, 4)
 
@@ -121,6 +125,29 @@ def test_a_regression_answers_in_the_targets_units(made, bundles):
     wanted = spec.raw_targets(logits(made, "wear", spec.input.normalise(raw)))
     for sample, number in zip(raw, wanted, strict=True):
         assert bundles["wear"].predict(sample) == pytest.approx(float(number[0]))
+
+
+def test_several_labels_have_a_score_each(made, bundles):
+    for sample in raw_samples("fruit"):
+        (wanted,) = logits(made, "fruit", MORE["fruit"].input.normalise(sample[None]))
+        got = dict(bundles["fruit"].classify(sample))
+        for label, logit in zip(("red", "round", "ripe"), wanted, strict=True):
+            assert got[label] == pytest.approx(1 / (1 + np.exp(-float(logit))))
+
+
+def test_several_inputs_and_targets_go_by_name(made, bundles):
+    raw, spec = raw_samples("pair"), MORE["pair"]
+    wanted = spec.raw_targets(logits(made, "pair", spec.input.normalise(raw)))
+    for number, (x, y) in enumerate(wanted):
+        got = bundles["pair"].predict({name: values[number] for name, values in raw.items()})
+        assert got == {"x": pytest.approx(float(x)), "y": pytest.approx(float(y))}
+    with pytest.raises(ValueError, match="plain"):
+        bundles["pair"].predict({"grid": raw["grid"][0]})
+
+
+def test_its_code_is_python_3_9():
+    for path in Path(linux_code.__file__).parent.glob("*.py"):
+        ast.parse(path.read_text(), feature_version=(3, 9))
 
 
 @pytest.mark.parametrize(

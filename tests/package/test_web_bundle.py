@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import KEY, MODELS, SOUND, make_run, raw_samples, readme_lines
+from made_runs import KEY, MODELS, MORE, SOUND, make_run, raw_samples, readme_lines
 
 from edgekd.data import sound
 from edgekd.package.linux_code import arithmetic
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node is no
 def made(tmp_path_factory):
     """By name: the run, its tarball, and where that is unpacked."""
     folder, found = tmp_path_factory.mktemp("runs"), {}
-    for name in MODELS:
+    for name in (*MODELS, *MORE):
         run = make_run(folder, name)
         package(run, read_summary(run), ["web"], version="1.2.0", out=run / "out")
         (tarball,) = (run / "out/web").glob("*.tgz")
@@ -50,7 +50,7 @@ def node(folder: Path, code: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", (*MODELS, *MORE))
 def test_javascript_makes_the_golden_inputs_to_the_bit(made, name):
     code = """
     import { readFileSync } from "node:fs";
@@ -239,7 +239,7 @@ def shown_in_chromium(folder: Path) -> dict[str, Any]:
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_it_installs_has_right_types_and_classifies_in_a_browser(made, tmp_path):
-    tarballs = [str(tarball) for _, tarball, _ in made.values()]
+    tarballs = [str(made[name][1]) for name in MODELS]
     (install,), (imports, classify) = readme_lines("web")
     assert install == f"npm install ./{made['digits'][1].name}"
     app = APP.replace("IMPORT", imports).replace("CLASSIFY", classify)

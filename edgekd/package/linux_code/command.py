@@ -51,10 +51,7 @@ def _samples(path: Path, spec: dict[str, Any]) -> Iterator[Any]:
     """One or many of a file, in the form that the model's method takes."""
     inputs = spec["inputs"]
     if path.suffix.lower() == ".csv" and is_table(inputs):
-        numeric = {c for part in inputs if part["kind"] != "codes" for c in part["columns"]}
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
-                yield {name: _cell(text, name in numeric) for name, text in row.items()}
+        yield from _rows(path, inputs)
     elif path.suffix.lower() == ".wav" and inputs[0]["sound"] is not None:
         yield _wav(path, inputs[0]["sound"]["rate"])
     elif path.suffix.lower() == ".npy" and not is_table(inputs):
@@ -63,10 +60,26 @@ def _samples(path: Path, spec: dict[str, Any]) -> Iterator[Any]:
         raise ValueError(f"{path}: this model takes no such file")
 
 
-def _cell(text: str | None, numeric: bool) -> Any:
-    if text is None or text.strip().lower() in MISSING:
+def _rows(path: Path, inputs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows of a table, whose first line names its columns."""
+    numeric = {c for part in inputs if part["kind"] != "codes" for c in part["columns"]}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        first = file.readline()
+        file.seek(0)
+        for row in csv.DictReader(file, delimiter=max(",;\t", key=first.count)):
+            cells = {str(name).strip(): text for name, text in row.items()}
+            yield {name: _cell(text, name in numeric) for name, text in cells.items()}
+
+
+def _cell(text: Any, numeric: bool) -> Any:
+    if not isinstance(text, str) or text.strip().lower() in MISSING:
         return None
-    return float(text) if numeric else text
+    if not numeric:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        return text  # which the model's input refuses, with its column
 
 
 def _wav(path: Path, rate: int) -> np.ndarray:
