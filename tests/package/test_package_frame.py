@@ -149,6 +149,9 @@ def test_without_golden_samples_one_is_made_up(tmp_path):
     (wheel,) = made.folder.glob("*.whl")
     golden = json.loads(ZipFile(wheel).read("photos_classifier/data/golden.json"))
     assert [sample["made_up"] for sample in golden["samples"]] == [0]
+    with pytest.raises(StageError, match="golden") as caught:
+        make(make_run(tmp_path, "shop", golden=False), tmp_path / "shop-out", "linux")
+    assert "export.golden=8" in caught.value.fix
 
 
 def test_a_run_makes_the_bundles_that_it_lacks_and_wants_a_version_for_another_model(tmp_path):
