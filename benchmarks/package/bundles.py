@@ -1,8 +1,9 @@
 """What a bundle costs: bytes over the model's own, seconds of `edgekd package`, and whether it is
 the same a second time. Of finished runs: `--run runs/digits --run runs/spoken-digits`.
 
-A bundle's size is that of the largest file of its folder, which is what an app takes: the AAR, the
-wheel, the npm package. The time is the wall time of a fresh process that makes all targets.
+A bundle's size is that of what is handed over: the AAR, the wheel, the npm package, or the Swift
+package in a ZIP archive, as registries have it. The time is the wall time of a fresh process that
+makes all targets.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from typing import Any
 
 from benchmarks.common import Row, finish, options, started
 from benchmarks.spine.wall_time import seconds_of, shown, spread
+from edgekd.package.archive import zip_bytes
 from edgekd.store import read_json
 
 EDGEKD = [sys.executable, "-c", "from edgekd.cli import main; main()"]
 MOST_BYTES, MOST_SECONDS = 30_000, 10.0
+ARCHIVES = (".aar", ".whl", ".tgz")
+FRAME = ("manifest.json", "MODEL_CARD.md")
+"""Beside a bundle, not in it."""
 
 
 def main() -> None:
@@ -50,7 +55,7 @@ def packaged(run: Path, rounds: int) -> dict[str, Any]:
         seconds = [seconds_of([*command, str(out)]) for out in outs]
         contents = [files_of(out) for out in outs]
         over = {
-            target.name: largest(target) - read_json(target / "manifest.json")["model"]["bytes"]
+            target.name: size_of(target) - read_json(target / "manifest.json")["model"]["bytes"]
             for target in sorted(outs[0].iterdir())
         }
     same = all(content == contents[0] for content in contents)
@@ -62,9 +67,17 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def largest(folder: Path) -> int:
-    """Bytes of the largest file."""
-    return max(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def size_of(folder: Path) -> int:
+    """Bytes of a target's archive, or of one of all its files where there is none."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        if path.suffix in ARCHIVES:
+            return path.stat().st_size
+    beside = [folder / name for name in FRAME]
+    kept = {
+        str(path.relative_to(folder)): path.read_bytes() for path in files if path not in beside
+    }
+    return len(zip_bytes(kept))
 
 
 def rows_of(name: str, figures: dict[str, Any]) -> list[Row]:
