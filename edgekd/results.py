@@ -149,7 +149,8 @@ class OperatorFigures(Figures):
     op: str
     """Its type, such as Conv."""
     us: float
-    """Mean time of a call in microseconds, the profiler's own cost included."""
+    """Mean time of a call in microseconds, without the slowest tenth of the calls, the profiler's
+    own cost included."""
     calls: int
     """Calls that the profiler saw."""
 

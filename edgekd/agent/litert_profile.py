@@ -13,7 +13,7 @@ import ctypes
 import importlib.util
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any
 
@@ -194,15 +194,17 @@ def _write(library: Library, buffer: Any, values: np.ndarray) -> None:
     library.call("LiteRtUnlockTensorBuffer", buffer)
 
 
-def operators(events: list[Any], cold: int) -> list[dict[str, Any]]:
-    """Operators in the order of their first call: name, op, microseconds (the mean of a call) and
-    calls.
+def operators(
+    events: list[Any], cold: int, usual: Callable[[list[float]], float]
+) -> list[dict[str, Any]]:
+    """Operators in the order of their first call: name, op, microseconds and calls.
 
     Args:
         events: as `profile` gives them; a delegate that tells of its operators is none itself.
         cold: so many calls of each are left out.
+        usual: what their times come to.
     """
-    times: dict[tuple[str, int], list[int]] = {}
+    times: dict[tuple[str, int], list[float]] = {}
     for kind, tag, index, elapsed in events:
         if kind in (OPERATOR, DELEGATED):
             times.setdefault((tag, index), []).append(elapsed)
@@ -210,7 +212,7 @@ def operators(events: list[Any], cold: int) -> list[dict[str, Any]]:
         {
             "name": f"{tag.partition(' (')[0]} {index}",
             "op": tag,
-            "us": float(np.mean(all_[cold:] or all_)),
+            "us": usual(all_[cold:] or all_),
             "calls": len(all_),
         }
         for (tag, index), all_ in times.items()

@@ -119,6 +119,16 @@ class Submission(Figures):
     """Device by device."""
 
 
+def check_length(*, quick: bool) -> None:
+    """Raises ConfigError: the measurement is too short to be sent in."""
+    if quick:
+        raise ConfigError(
+            "A measurement with --quick is too short to be sent in.",
+            where="--submit",
+            fix="measure without --quick",
+        )
+
+
 def submit(result: BenchResult, kinds: dict[str, str], folder: Path) -> Path:
     """Writes a result as one file of `folder`, which is made, named by its content.
 
@@ -129,12 +139,7 @@ def submit(result: BenchResult, kinds: dict[str, str], folder: Path) -> Path:
         ConfigError: it was measured with --quick.
         DataError: nothing in it has times.
     """
-    if result.settings["quick"]:
-        raise ConfigError(
-            "A measurement with --quick is too short to be sent in.",
-            where="--submit",
-            fix="measure without --quick",
-        )
+    check_length(quick=result.settings["quick"])
     measured = []
     for name, machine in result.machines.items():
         timed = [r for r in result.rows if r.device == name and r.latency_us is not None]

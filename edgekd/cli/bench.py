@@ -138,6 +138,10 @@ def bench(
     if threads:
         raw["threads"] = [int(t) if t.isdigit() else t for t in threads]
     settings = as_settings(BenchSettings, raw)
+    if submit is not None:
+        from edgekd.bench.submission import check_length
+
+        check_length(quick=quick)
     more = More(
         profile=models if profile else (),
         fps=stream,

@@ -54,7 +54,7 @@ def test_operators_of_events():
         (inside, "Convolution (NHWC) IGEMM", 1, 30),
         (inside, "Convolution", 2, 9),
     ]
-    assert litert_profile.operators(events, 1) == [
+    assert litert_profile.operators(events, 1, agent.usual) == [
         {"name": "RESHAPE 0", "op": "RESHAPE", "us": 2.0, "calls": 2},
         {"name": "Convolution 1", "op": "Convolution (NHWC) IGEMM", "us": 30.0, "calls": 2},
         {"name": "Convolution 2", "op": "Convolution", "us": 9.0, "calls": 2},

@@ -383,6 +383,11 @@ def test_onnx_runtimes_profile(tmp_path, tiny):
     assert result["profile_note"] == "" and "latency_us" not in result
 
 
+def test_the_slowest_tenth_of_an_operators_calls_is_left_out():
+    assert agent.usual([*[2.0] * 8, 4.0, 1000.0]) == pytest.approx(20 / 9)
+    assert agent.usual([10.0, 20.0]) == 15 and agent.usual([3.0]) == 3
+
+
 def test_operators_of_a_profile():
     def event(name, us, cat="Node", op="Conv"):
         return {"cat": cat, "name": name, "dur": us, "args": {"op_name": op}}

@@ -18,6 +18,7 @@ import pytest
 from sshd import MISSING, Sshd, between, free_port, make_key
 from tiny_models import Tiny
 
+from edgekd.bench.profile import profile
 from edgekd.config.device import DeviceSettings
 from edgekd.devices import open_device
 from edgekd.devices.remote import RemoteDevice
@@ -94,6 +95,15 @@ def test_a_job_gives_what_it_gives_here_and_leaves_nothing(server, model, tmp_pa
     np.testing.assert_array_equal(got["board"], got["here"])
     assert not list((server.home / ".cache/edgekd/jobs").iterdir())
     until(lambda: not run_by(server.home))
+
+
+def test_a_profile_of_operators_there(server, model):
+    """What LiteRT's profiler needs is sent, too."""
+    settings = server.profile(**HERE)
+    with open_device(settings) as device:
+        found = profile(device, settings, {"model": device.push(model), **SHORT}, "tflite")
+    assert found["profile_note"] == ""
+    assert any("Fully Connected" in operator.op for operator in found["profile"])
 
 
 def test_a_second_run_sends_less_than_10_kb(server, model, tmp_path):
