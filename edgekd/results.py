@@ -112,11 +112,12 @@ class Latency(Figures):
     """Distribution of the time of one inference, in microseconds."""
 
     p50: float
-    """Median."""
-    p90: float
-    """90th percentile."""
-    p99: float
-    """99th percentile."""
+    """Median; of several processes of `benchmark_model`, which tells no single times, the median of
+    theirs."""
+    p90: float | None
+    """90th percentile; null of `benchmark_model`, which tells the 95th alone."""
+    p99: float | None
+    """99th percentile; likewise."""
     mean: float
     """Arithmetic mean."""
     std: float

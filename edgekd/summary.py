@@ -182,7 +182,7 @@ def budget(
             judge(
                 f"latency {percentile} on {limit.device}, {_threads_text(limit)}",
                 getattr(limit, percentile),
-                [getattr(latency, percentile) for latency in rows_there],
+                [t for row in rows_there if (t := getattr(row, percentile)) is not None],
                 "us",
                 at_most,
                 unverified=measured,

@@ -117,7 +117,7 @@ def _cells(line: Line) -> str:
         str(row.threads),
         duration(times.p50) + (DISTURBED if row.disturbed else ""),
         f"{half:.1%}" if known else "–",
-        duration(times.p90),
+        "–" if times.p90 is None else duration(times.p90),
         size(row.rss_growth_bytes),
         score,
     )

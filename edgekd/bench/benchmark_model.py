@@ -24,6 +24,8 @@ def _lines(row: BenchRow, times: Latency) -> list[str]:
     warmup = sum(process.warmup.mean_us for process in runs) / len(runs)
     init = max(process.rss_load_bytes for process in runs) / MEGABYTE
     low, high = times.min or 0.0, times.max or 0.0
+    p5 = share_of_all(row, 0.05)
+    p5_told = "" if p5 is None else f"p5={p5:.0f} "
     return [
         f"INFO: Graph: [{row.model}]",
         f"INFO: #threads used for CPU inference: [{row.threads}]",
@@ -31,7 +33,7 @@ def _lines(row: BenchRow, times: Latency) -> list[str]:
         f"INFO: Initialized session in {load_ms:.3f}ms.",
         f"INFO: count={times.n} first={runs[0].ends_us[0]:.0f} curr={runs[-1].ends_us[1]:.0f} "
         f"min={low:.0f} max={high:.0f} avg={times.mean:.6g} std={times.std:.0f} "
-        f"p5={share_of_all(row, 0.05):.0f} median={times.p50:.0f} p95={times.p95 or high:.0f}",
+        f"{p5_told}median={times.p50:.0f} p95={times.p95 or high:.0f}",
         "",
         f"INFO: Inference timings in us: Init: {load_ms * 1e3:.0f}, "
         f"First inference: {first_us:.0f}, Warmup (avg): {warmup:.6g}, "

@@ -82,39 +82,62 @@ def latency(results: Sequence[dict[str, Any]]) -> Latency:
     """The distribution of all runs of all processes; the median with its interval.
 
     Of several processes, the percentiles are those of their 1001 quantiles, each process weighing
-    as many as it ran; mean, deviation, range and counts are exact.
+    as many as it ran; mean, deviation, range and counts are exact. Where a process tells no
+    quantiles, the median and the 95th percentile are the medians of theirs.
     """
     parts = [result["latency_us"] for result in results]
     times = [
-        ProcessTimes(number, result["latency_us"]["n"], result["quantiles_us"])
-        for number, result in enumerate(results)
+        ProcessTimes(number, part["n"], result["quantiles_us"] or [part["p50"]])
+        for number, (result, part) in enumerate(zip(results, parts, strict=True))
     ]
+    single = all(result["quantiles_us"] for result in results)
     found: dict[str, Any]
     if len(parts) == 1:
         found = parts[0]
+    elif not single:
+        found = {**_whole(parts), **{name: _median(parts, name) for name in ("p50", "p95")}}
+        found |= {"p90": None, "p99": None}
     else:
-        n = np.array([part["n"] for part in parts], np.float64)
-        means = np.array([part["mean"] for part in parts])
-        mean = float((n * means).sum() / n.sum())
-        squares = [(p["n"] - 1) * p["std"] ** 2 + p["n"] * (p["mean"] - mean) ** 2 for p in parts]
-        points, weights = _pooled([result["quantiles_us"] for result in results], n)
+        counts = np.array([part["n"] for part in parts], np.float64)
+        points, weights = _pooled([result["quantiles_us"] for result in results], counts)
         wanted = np.array(list(PERCENTILES.values())) / 100
         values = _quantiles(points, weights, wanted)
         found = dict(zip(PERCENTILES, map(float, values), strict=True)) | {
-            "mean": mean,
-            "std": float(np.sqrt(sum(squares) / max(1.0, n.sum() - 1))),
+            **_whole(parts),
             "mad": float(_quantiles(np.abs(points - values[0]), weights, np.array([0.5]))[0]),
-            "min": min(part["min"] for part in parts),
-            "max": max(part["max"] for part in parts),
-            "n": int(n.sum()),
             "outliers": sum(part["outliers"] for part in parts),
         }
+    if len(parts) == 1 and not single:  # nothing is known of how its runs differ
+        return Latency(**found)
     low, high = median_interval(found["p50"], times)
     return Latency(**found, p50_low=low, p50_high=high)
 
 
-def share_of_all(row: BenchRow, share: float) -> float:
-    """The time in microseconds below which a share of all runs lies, of their stored quantiles."""
+def _whole(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of all runs of all processes what follows exactly from each process's figures."""
+    n = np.array([part["n"] for part in parts], np.float64)
+    mean = float((n * np.array([part["mean"] for part in parts])).sum() / n.sum())
+    squares = [(p["n"] - 1) * p["std"] ** 2 + p["n"] * (p["mean"] - mean) ** 2 for p in parts]
+    return {
+        "mean": mean,
+        "std": float(np.sqrt(sum(squares) / max(1.0, n.sum() - 1))),
+        "min": min(part["min"] for part in parts),
+        "max": max(part["max"] for part in parts),
+        "n": int(n.sum()),
+    }
+
+
+def _median(parts: Sequence[dict[str, Any]], name: str) -> float | None:
+    known = [part[name] for part in parts if part[name] is not None]
+    return float(np.median(known)) if known else None
+
+
+def share_of_all(row: BenchRow, share: float) -> float | None:
+    """The time in microseconds below which a share of all runs lies, of their stored quantiles;
+    None where there are none.
+    """
+    if not all(process.quantiles_us for process in row.runs):
+        return None
     counts = np.array([process.n for process in row.runs], np.float64)
     points, weights = _pooled([process.quantiles_us for process in row.runs], counts)
     return float(_quantiles(points, weights, np.array([share]))[0])

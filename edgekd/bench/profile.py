@@ -27,10 +27,10 @@ def profile(
 
     A profile that cannot be had is no failure of the measurement: the note says why.
     """
-    if described.kind not in ("local", "ssh"):
+    if described.kind not in ("local", "ssh", "adb"):
         return {"profile_note": "a browser's runtimes tell a page no times by operator"}
     wanted: dict[str, Any] = {**job, "profile": True}
-    if form == "tflite":
+    if form == "tflite" and device.scored:  # benchmark_model has a profiler of its own
         wanted["profiler"] = device.push(LITERTS)
     try:
         found = device.run(wanted, PATIENCE)

@@ -33,6 +33,12 @@ class MachineState(Figures):
     """Whether these are fewer than the machine has."""
     battery_percent: float | None = None
     """Charge of the battery."""
+    battery_c: float | None = None
+    """Of a phone: its battery's temperature, °C."""
+    powered: bool | None = None
+    """Of a phone: whether it is plugged in."""
+    thermal_status: int | None = None
+    """Of a phone: Android's thermal status, from 0 (it does not throttle) to 6 (it shuts down)."""
 
 
 class WarmUp(Figures):
@@ -44,8 +50,9 @@ class WarmUp(Figures):
     """How long."""
     mean_us: float
     """Their mean."""
-    steady: bool
-    """Whether the times were steady at its end; if not, the bound ended it."""
+    steady: bool | None
+    """Whether the times were steady at its end; if not, the bound ended it. null of
+    `benchmark_model`, which does not look."""
 
 
 class BrowserFacts(Figures):
@@ -66,6 +73,9 @@ class BrowserFacts(Figures):
 class BenchMachine(Machine):
     """A machine that measured."""
 
+    clocks_mhz: tuple[float, ...] = ()
+    """Of a phone: the highest clock of each core that runs, in their order: big and LITTLE ones
+    differ."""
     browser: BrowserFacts | None = None
     """Where the files ran in a browser; `processor` and `memory_bytes` are then as far as it tells,
     and 0 is not told."""
@@ -83,7 +93,8 @@ class ProcessFigures(Figures):
     p50: float
     """Their median in microseconds."""
     quantiles_us: list[float]
-    """Times at 0, 1, ... 100 % of the runs."""
+    """Times at 0, 1, ... 100 % of the runs; empty of `benchmark_model`, which tells no single
+    times."""
     ends_us: tuple[float, float]
     """The first and the last of them."""
     rss_load_bytes: int
@@ -107,7 +118,7 @@ class ProcessFigures(Figures):
 
     def times(self) -> ProcessTimes:
         """For the bootstrap."""
-        return ProcessTimes(self.round, self.n, self.quantiles_us)
+        return ProcessTimes(self.round, self.n, self.quantiles_us or [self.p50])
 
 
 class StreamFigures(Figures):

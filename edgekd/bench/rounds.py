@@ -26,6 +26,7 @@ WARMUP_SHARE = 0.2
 ONCE = {"min_runs": 1, "min_seconds": 0.0, "warmup_seconds": 0.0}
 """Of a device without times: its answers are all that counts."""
 QUICK = {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05}
+UNSCORED = "{} has no Python that edgekd knows of: only times were measured there, and no accuracy"
 PATIENCE = 600.0
 """Seconds that a job may take beside the measuring: loading, slow runs, the scores."""
 
@@ -105,6 +106,7 @@ def on_device(
         if not device.timed:
             settings = settings.model_copy(update={"processes": 1})
             counts, more = [1], More()  # threads that wait for each other count instructions, too
+        judges, told = _judged_there(device, judges)
         inputs = {scores: scores.push(device) for scores in set(judges.values())}
         given = {path: inputs[scores] for path, scores in judges.items()}
         done, total = 0, len(counts) * len(models) * settings.processes
@@ -139,13 +141,22 @@ def on_device(
                 score = judged.get((model.path, threads == 0), (None, []))
                 row = _row(device, described, model, found, score)
                 row.scenario = _scenario(more, row, found)
-                row.warnings += _saturation(model, found[0])
+                row.warnings += _saturation(model, found[0]) + told
                 if model.path in more.profile and threads == counts[0]:
                     job = _job(device, model, threads, settings) | given.get(model.path, {})
                     row = row.model_copy(update=profile(device, described, job, model.format))
                 rows.append(row)
     known = BenchMachine.model_fields
     return rows, BenchMachine(**{name: machine[name] for name in known if name in machine})
+
+
+def _judged_there(
+    device: Device, judges: dict[Path, Scores]
+) -> tuple[dict[Path, Scores], list[str]]:
+    """The scores that a device can be asked for, and what is said where it gives none."""
+    if device.scored or not judges:
+        return judges, []
+    return {}, [UNSCORED.format(device.name)]
 
 
 def _note(rows: Sequence[BenchRow], model: BenchModel, error: CannotRun) -> None:
@@ -202,8 +213,9 @@ def _scenario(
 ) -> ScenarioFigures | None:
     if more.scenario == "offline" and "offline" in results[0]:  # a browser has none
         return offline(results)
-    if more.scenario == "single-stream" and row.latency_us is not None:
-        return single_stream(row.latency_us, results)
+    times = row.latency_us
+    if more.scenario == "single-stream" and times is not None and times.p90 is not None:
+        return single_stream(times, results)
     return None
 
 

@@ -23,9 +23,10 @@ def single_stream(times: Latency, results: Sequence[dict[str, Any]]) -> Scenario
     """One sample at a time, the next when the one before is answered: the 90th percentile.
 
     Args:
-        times: of all processes.
+        times: of all processes, with their 90th percentile.
         results: the agent's, one a process.
     """
+    assert times.p90 is not None
     low, high = _interval([result["latency_us"]["p90"] for result in results])
     few = f"{times.n} queries, and the rules ask for {LEAST_QUERIES}"
     return ScenarioFigures(

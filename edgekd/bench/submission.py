@@ -36,7 +36,7 @@ HOLDS = (
 class SubmittedDevice(Figures):
     """The machine that measured."""
 
-    kind: Literal["local", "ssh", "browser"]
+    kind: Literal["local", "ssh", "adb", "browser"]
     """How it was reached. An emulator has no times."""
     system: Words
     """Operating system and version."""
@@ -94,7 +94,8 @@ class SubmittedRow(Figures):
         numbers = [*times.model_dump(exclude_none=True).values(), self.load_ms, self.first_us]
         if not all(math.isfinite(value) for value in numbers):
             raise ValueError("a time is no finite number")
-        if not 0 < times.p50 <= times.p90 <= times.p99 or times.n < 1:
+        told = [value for value in (0, times.p50, times.p90, times.p99) if value is not None]
+        if times.p50 <= 0 or told != sorted(told) or times.n < 1:
             raise ValueError("latency_us: percentiles are above 0 and rise, of at least one run")
         return self
 

@@ -39,12 +39,16 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
         str(row.threads or "WebGPU"),
         NONE if row.latency_us is None else duration(row.latency_us.p50),
         _half(row),
-        NONE if row.latency_us is None else duration(row.latency_us.p90),
+        NONE if row.latency_us is None else _known(row.latency_us.p90),
         NONE if row.instructions is None else number(row.instructions),
         size(row.rss_growth_bytes),
         size(row.bytes),
         share(row),
     )
+
+
+def _known(us: float | None) -> str:
+    return NONE if us is None else duration(us)
 
 
 def _half(row: BenchFigures) -> str:
@@ -102,7 +106,7 @@ def describe_stream(row: BenchRow) -> str:
         f"{row.model}, {row.threads} threads, {found.fps:g} frames a second for "
         f"{found.seconds:.1f} s: {found.missed} of {found.frames} later than "
         f"{found.deadline_ms:g} ms ({found.late:.2%}), p50 {duration(times.p50)}, "
-        f"p99 {duration(times.p99)}, computing {found.busy:.0%} of the time"
+        f"p99 {_known(times.p99)}, computing {found.busy:.0%} of the time"
     )
 
 

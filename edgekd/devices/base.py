@@ -26,6 +26,11 @@ class Device(Protocol):
         """What results from there lack, and what to do about it, a sentence each."""
         ...
 
+    @property
+    def scored(self) -> bool:
+        """Whether jobs give a model's answers there, and not only its times."""
+        return True
+
     def connect(self) -> None:
         """Makes the device ready for jobs.
 

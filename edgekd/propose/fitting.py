@@ -198,7 +198,10 @@ class Walk:
         def keeps(place: int) -> bool:
             by_size = sizes[place] / max(1, sizes[at])
             by_work = work[place] / max(1, work[at])
-            latency = tuple((limit, a * by_work, b * by_work) for limit, a, b in measured.latency)
+            latency = tuple(
+                (limit, p50 * by_work, None if p90 is None else p90 * by_work)
+                for limit, p50, p90 in measured.latency
+            )
             return not misses(
                 replace(measured, bytes=int(measured.bytes * by_size), latency=latency),
                 self.budget,

@@ -25,9 +25,9 @@ class Measured:
     parameters: int
     macs: int
     bytes: int
-    latency: tuple[tuple[LatencyBudget, float, float], ...]
-    """For each limit of time: p50 and p90 in microseconds where it wants them. Without a limit,
-    those of one thread on this machine."""
+    latency: tuple[tuple[LatencyBudget, float, float | None], ...]
+    """For each limit of time: p50 and p90 in microseconds where it wants them, None where the
+    device does not tell. Without a limit, those of one thread on this machine."""
     export_seconds: float
     """What writing the file took."""
     bench_seconds: float
@@ -84,7 +84,9 @@ def misses(measured: Measured, budget: BudgetSettings) -> list[str]:
         return found
     for limit, p50, p90 in measured.latency:
         for name, reached, most in (("p50", p50, limit.p50), ("p90", p90, limit.p90)):
-            if most is not None and reached > most:
+            if most is not None and reached is None:
+                found.append(f"{name} is not told by {limit.device}")
+            elif most is not None and reached is not None and reached > most:
                 shown = f"{name} {reached / 1000:.3f} ms, limit {most / 1000:g} ms"
                 found.append(f"{shown} on {limit.device}")
     return found
