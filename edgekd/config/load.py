@@ -87,9 +87,12 @@ def load_device(source: str | Path, base: Path | None = None) -> DeviceSettings:
     path = own[str(source)] if str(source) in own else find(source, "devices", base)
     raw, lines = read_yaml(path)
     found = validate(DeviceSettings, raw, path, lines)
-    if found.ssh_config is None:
-        return found
-    return found.model_copy(update={"ssh_config": (path.parent / found.ssh_config).absolute()})
+    located: dict[str, Any] = {}
+    if found.ssh_config is not None:
+        located["ssh_config"] = (path.parent / found.ssh_config).absolute()
+    if found.benchmark_model is not None and "://" not in found.benchmark_model:
+        located["benchmark_model"] = str((path.parent / found.benchmark_model).absolute())
+    return found.model_copy(update=located)
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:

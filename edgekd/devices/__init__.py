@@ -23,6 +23,13 @@ def open_device(settings: DeviceSettings) -> Device:
         from edgekd.devices.emulator import EmulatorShell
 
         return RemoteDevice(settings, EmulatorShell(settings))
+    if settings.kind == "adb":
+        from edgekd.devices.adb import AdbShell
+        from edgekd.devices.android import AndroidDevice
+        from edgekd.devices.android_tool import BenchmarkModelDevice
+
+        kind = AndroidDevice if settings.has_python else BenchmarkModelDevice
+        return kind(settings, AdbShell(settings))
     from edgekd.devices.ssh import SshShell
 
     return RemoteDevice(settings, SshShell(settings))

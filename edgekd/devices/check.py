@@ -36,6 +36,8 @@ def place(settings: DeviceSettings) -> str:
         return f"ssh {user}{settings.host}" + (f":{settings.port}" if settings.port else "")
     if settings.kind == "browser":
         return f"a browser, by a page at {settings.host or '127.0.0.1'}"
+    if settings.kind == "adb":
+        return f"adb {settings.serial or ''}".rstrip()
     return f"QEMU {settings.processor}" if settings.kind == "emulator" else "this machine"
 
 
@@ -45,6 +47,7 @@ def examine(settings: DeviceSettings) -> list[tuple[str, str]]:
     Raises:
         StageError: it cannot be reached, or lacks what is needed.
     """
+    from edgekd.devices.android import AndroidDevice
     from edgekd.devices.remote import RemoteDevice
 
     start = time.monotonic()
@@ -57,7 +60,10 @@ def examine(settings: DeviceSettings) -> list[tuple[str, str]]:
         if isinstance(device, RemoteDevice):
             rows.append(("folder", str(device.folder)))
             rows.append(("free space", f"{device.facts['free_bytes'] / 1e9:.1f} GB"))
-            rows.append(("python", f"{state['python']}, {device.python}"))
+            if state["python"]:
+                rows.append(("python", f"{state['python']}, {device.python}"))
+        if isinstance(device, AndroidDevice):
+            rows += device.told()
         if "browser" in state:
             told = state["browser"]
             rows.append(("browser", told["user_agent"]))
@@ -80,7 +86,7 @@ def _facts(state: dict[str, Any]) -> list[tuple[str, str]]:
         ("instructions", " ".join(state["instructions"]) or "none that edgekd knows"),
         ("governor", state["governor"] or "not known"),
         ("load", "not known" if load is None else f"{load:.1f}"),
-        *([("numpy", state["numpy"])] if "numpy" in state else []),
+        *([("numpy", state["numpy"])] if state.get("numpy") else []),
         *((name, version) for name, version in state["runtimes"].items()),
     ]
 
@@ -91,12 +97,14 @@ def shell_command(settings: DeviceSettings) -> list[str]:
     Raises:
         ConfigError: it is this machine.
     """
-    from edgekd.devices import arm64_root, emulator, ssh
+    from edgekd.devices import adb, arm64_root, emulator, ssh
 
     if settings.kind == "local":
         raise ConfigError("This device is the machine that you are on.", where=settings.name)
     if settings.kind == "browser":
         raise ConfigError("A browser has no shell.", where=settings.name)
+    if settings.kind == "adb":
+        return [adb.client(), "-s", adb.chosen(settings), "shell"]
     if settings.kind == "emulator":
         root = arm64_root.create(settings.name)
         return emulator.enter(root, settings.processor, "bash")

@@ -59,8 +59,9 @@ class EmulatorShell:
         """See `Shell.command`."""
         return enter(self._root, self._settings.processor, "sh", "-c", script, "edgekd", *arguments)
 
-    def lost(self, code: int) -> bool:
+    def lost(self, code: int, stderr: str) -> bool:
         """Never: there is no way that could break."""
+        del code, stderr
         return False
 
 

@@ -46,7 +46,7 @@ class Shell(Protocol):
         """What to start here, so that `sh` runs the script there."""
         ...
 
-    def lost(self, code: int) -> bool:
+    def lost(self, code: int, stderr: str) -> bool:
         """Whether a command ended because the way to the device did."""
         ...
 
@@ -237,8 +237,9 @@ class RemoteDevice(Device):
             out.seek(0)
             err.seek(0)
             _login, _mark, answer = out.read().partition(scripts.MARK)
-            done = Done(process.returncode, answer, err.read().decode("utf-8", "replace"))
-        if self._shell.lost(done.code):
+            stderr = err.read().decode("utf-8", "replace")
+        done = Done(process.returncode, answer, stderr.replace(scripts.END, ""))
+        if self._shell.lost(done.code, stderr):
             raise StageError(
                 "The connection to the device dropped.",
                 where=what if self.name in what else f"{what}, to {self.name}",

@@ -8,6 +8,9 @@ on whole. Each begins with `BEGIN`, so that what a login shell prints is not tak
 from __future__ import annotations
 
 MARK = b"edgekd-begins\n"
+END = "edgekd-ends\n"
+"""What a way to a device may add to stderr, where its client's exit code does not tell whether a
+script ended or the way did."""
 BEGIN = 'printf "edgekd-begins\\n"\n'
 
 NO_FOLDER, NO_PYTHON, NOT_WRITTEN, NOT_WHOLE, CUT_OFF, NO_VENV = 40, 41, 42, 43, 44, 45

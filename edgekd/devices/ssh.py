@@ -90,8 +90,9 @@ class SshShell:
         # With no other way than the connection that stands: a new one would hide that it dropped.
         return self._client("-o", "ControlMaster=no", "-o", "ProxyCommand=false", line=words)
 
-    def lost(self, code: int) -> bool:
+    def lost(self, code: int, stderr: str) -> bool:
         """See `Shell.lost`."""
+        del stderr
         return code == LOST or self._master is None or self._master.poll() is not None
 
     def _client(self, *options: str, line: str | None = None) -> list[str]:
