@@ -231,11 +231,12 @@ def test_nothing_of_training_or_of_this_machine_is_in_the_files(folder, summary)
             assert word not in content, f"{word!r} in {model.path}"
 
 
-def test_the_wheel_of_the_run_answers_as_the_file_that_it_holds(folder, summary, tmp_path):
-    edgekd("package", "runs/digits", "--version", "1.2.0", "--out", tmp_path, cwd=folder)
-    made = {path.name for path in tmp_path.iterdir()}
-    assert made == {"android", "apple", "linux", "web"}
-    (wheel,) = (tmp_path / "linux").glob("*.whl")
+def test_bundles_end_a_run_and_the_wheel_answers_as_the_file_in_it(folder, summary, tmp_path):
+    told = edgekd("run", "digits", *quick("package=true"), cwd=folder).stdout
+    bundles = folder / "runs/digits/package-0.1.0"
+    assert {path.name for path in bundles.iterdir()} == {"android", "apple", "linux", "web"}
+    assert "bundle for linux" in told
+    (wheel,) = (bundles / "linux").glob("*.whl")
     ZipFile(wheel).extractall(tmp_path / "site")
     pixels = np.random.default_rng(0).integers(0, 256, (21, 30)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "picture.png")
