@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -50,23 +53,42 @@ def node(folder: Path, code: str) -> str:
     return done.stdout
 
 
+GOLDEN_INPUTS = """
+import { readFileSync } from "node:fs";
+import { bytesOf, ofGolden } from "./prepared.js";
+import { sha256 } from "./sha256.js";
+const read = (name) => JSON.parse(readFileSync(new URL(`./data/${name}`, import.meta.url)));
+const { inputs } = read("spec.json");
+const found = read("golden.json").samples.map((sample) =>
+  Object.entries(ofGolden(sample, inputs)).map(([k, v]) => [k, sha256(bytesOf(v))]));
+console.log(JSON.stringify(found.map(Object.fromEntries)));
+"""
+
+
 @pytest.mark.parametrize("name", (*MODELS, *MORE))
 def test_javascript_makes_the_golden_inputs_to_the_bit(made, name):
-    code = """
-    import { readFileSync } from "node:fs";
-    import { bytesOf, ofGolden } from "./prepared.js";
-    import { sha256 } from "./sha256.js";
-    const read = (name) => JSON.parse(readFileSync(new URL(`./data/${name}`, import.meta.url)));
-    const { inputs } = read("spec.json");
-    const found = read("golden.json").samples.map((sample) =>
-      Object.entries(ofGolden(sample, inputs)).map(([k, v]) => [k, sha256(bytesOf(v))]));
-    console.log(JSON.stringify(found.map(Object.fromEntries)));
-    """
     folder = made[name][2]
     golden = json.loads((folder / "data/golden.json").read_text())
-    found = json.loads(node(folder, code))
+    found = json.loads(node(folder, GOLDEN_INPUTS))
     assert found == [sample["inputs"] for sample in golden["samples"]]
     assert len(found) == (6 if name == "speech" else 4)
+
+
+@pytest.mark.parametrize("name", ["speech", "photos"])
+def test_the_inputs_of_a_float32_model_are_the_same_to_the_bit(name, tmp_path):
+    run = make_run(tmp_path, name, precision="float32")
+    package(run, read_summary(run), ["web", "linux"], out=run / "out")
+    (tarball,), (wheel,) = (run / "out/web").glob("*.tgz"), (run / "out/linux").glob("*.whl")
+    with tarfile.open(tarball) as archive:
+        archive.extractall(run, filter="data")
+    golden = json.loads((run / "package/data/golden.json").read_text())
+    found = json.loads(node(run / "package", GOLDEN_INPUTS))
+    assert found == [sample["inputs"] for sample in golden["samples"]]
+    check = [sys.executable, "-m", f"{name}_classifier", "--check"]
+    ZipFile(wheel).extractall(run / "site")
+    site = {**os.environ, "PYTHONPATH": str(run / "site")}
+    done = subprocess.run(check, env=site, capture_output=True, text=True, check=False)
+    assert f"{len(found)} golden samples as exported" in done.stdout, done.stderr
 
 
 def test_what_an_app_gives_becomes_the_same_bits_in_both_languages(made, tmp_path):
