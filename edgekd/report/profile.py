@@ -33,8 +33,8 @@ class FileProfile:
     title: str
     """Such as "LiteRT, int8, on local"."""
     plot: Markup | None
-    types: str
-    """Which kinds of operators take the time, in words."""
+    told: str
+    """Which kinds of operators take the time, and what is not drawn, in words."""
     note: str
     """Why there is no plot."""
 
@@ -61,7 +61,10 @@ def _file(row: BenchFigures, number: int) -> FileProfile:
     )
     with style():
         plot = to_svg(draw(row.profile), f"profile-{number}", label)
-    told = ", ".join(f"{name} {units.percent(share)}" for name, share in shares[:4])
+    kinds = ", ".join(f"{name} {units.percent(share)}" for name, share in shares[:4])
+    told = f"By kind: {kinds}."
+    if len(row.profile) > SHOWN:
+        told += f" Drawn are the {SHOWN} of {len(row.profile)} operators that take longest."
     return FileProfile(title, plot, told, "")
 
 
@@ -96,8 +99,6 @@ def draw(operators: Sequence[OperatorFigures]) -> Figure:
     axes.set_yticks(rows, [short(operator.name) for operator in few])
     axes.set_xlabel("microseconds a call, and share of all")
     axes.grid(visible=False, axis="y")
-    if len(few) < len(operators):
-        figure.supxlabel(f"the {len(few)} operators of {len(operators)} that take longest")
     return figure
 
 
