@@ -85,6 +85,7 @@ def _environments() -> Iterator[Check]:
 
 def _hardware() -> Iterator[Check]:
     from edgekd.devices.machine import describe_machine
+    from edgekd.runtimes.saturation import saturating
     from edgekd.train.precision import has_bfloat16
 
     machine = describe_machine()
@@ -93,6 +94,17 @@ def _hardware() -> Iterator[Check]:
         "bfloat16",
         has_bfloat16(),
         "trained in" if has_bfloat16() else "not in hardware: training is in float32, and slower",
+        optional=True,
+    )
+    whole = not saturating(machine.instructions)
+    yield Check(
+        "int8",
+        whole,
+        "sums do not saturate"
+        if whole
+        else "no int8 dot product (VNNI): ONNX Runtime's int8 sums saturate unless asked for exact "
+        "ones, as edgekd asks",
+        "in apps set session.x64quantprecision to 1, or train with quantize.weight_bits: 7",
         optional=True,
     )
     free = shutil.disk_usage(Path.cwd()).free

@@ -8,6 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tiny_models import Tiny
 
+from edgekd import doctor
+from edgekd.devices import machine
 from edgekd.runtimes.saturation import SAFE_WEIGHT, may_saturate, saturating, warning
 
 OLD = ["sse4_1", "avx", "avx2", "fma"]
@@ -66,3 +68,12 @@ def test_files(tmp_path):
     assert told is not None and "weight_bits: 7" in told and "edgekd has set it" in told
     told = warning(eight, OLD, exact=False)
     assert told is not None and "may be wrong here" in told
+
+
+@pytest.mark.parametrize(("more", "fine"), [([], False), (["avx_vnni"], True)])
+def test_the_doctor_tells_of_the_processor(monkeypatch, more, fine):
+    here = machine.describe_machine().model_copy(update={"instructions": [*OLD, *more]})
+    monkeypatch.setattr(machine, "describe_machine", lambda: here)
+    (found,) = [check for check in doctor._hardware() if check.name == "int8"]
+    assert (found.ok, found.optional) == (fine, True)
+    assert fine or "weight_bits: 7" in found.fix
