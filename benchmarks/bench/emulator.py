@@ -23,14 +23,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.bench.files import EXPORT
 from benchmarks.common import Row, finish, options, percent, started
 from benchmarks.quantization.trained import Quantized, quantized
 from benchmarks.quantization.zoo import NETWORKS
 from edgekd.bench.rounds import ONCE
 from edgekd.bench.table import number
+from edgekd.compress import quantize
 from edgekd.config.device import EMULATED, DeviceSettings
 from edgekd.data.cache import file_fingerprint
 from edgekd.devices import Device, open_device
+from edgekd.models.saved import load as load_saved
+from edgekd.stages.quantize import FLOAT
 from edgekd.store import digest, read_json, write_json
 
 RUNTIMES = {"tflite": "LiteRT", "onnx": "ONNX Runtime"}
@@ -85,16 +89,26 @@ def of_network(
         *("quantize.mode=ptq", "teacher.train.epochs=4", "data.augment.views=1"),
         runs=chosen.work,
         quick=chosen.quick,
-        until="export",
+        until="quantize",
     )
-    return {form: of_file(run, form, chosen, here, there) for form in RUNTIMES}
+    return {form: of_file(run, exported(run, form), chosen, here, there) for form in RUNTIMES}
+
+
+def exported(run: Quantized, form: str) -> Path:
+    """The int8 file of the network, beside what it was made of."""
+    folder = run.stage("quantize")
+    path = folder.with_name(f"{folder.name}.{form}")
+    if not path.is_file():
+        network = load_saved(folder / FLOAT)
+        converted = quantize.convert(quantize.load(network.model, folder), fold=form == "onnx")
+        EXPORT[form](converted, network.spec, path, precision="int8")
+    return path
 
 
 def of_file(
-    run: Quantized, form: str, chosen: argparse.Namespace, here: Device, there: Device
+    run: Quantized, file: Path, chosen: argparse.Namespace, here: Device, there: Device
 ) -> dict[str, Any]:
     """Answers here and there, and instructions."""
-    file = run.file(form, "int8")
     asked = [file_fingerprint(file), there.name, chosen.samples, chosen.processes]
     kept = chosen.work / "emulator" / f"{digest(asked)}.json"
     if kept.is_file():
