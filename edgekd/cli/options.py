@@ -64,6 +64,14 @@ MEAN = Annotated[
     str | None, typer.Option("--mean", help='Taken off then: one number, or "0.5,0.5,0.5".')
 ]
 STD = Annotated[str | None, typer.Option("--std", help="And divided by, likewise.")]
+KEY = Annotated[
+    Path | None,
+    typer.Option("--sign", help="Signs manifest.json with this OpenSSH key; ssh-keygen asks."),
+]
+SIGNER = Annotated[
+    Path | None,
+    typer.Option("--signer", help="A public key, or allowed signers, that must have signed it."),
+]
 OUTPUT = Annotated[
     str | None, typer.Option("--output", help="The output with the answer, where there are more.")
 ]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edgekd.cli.app import app
+from edgekd.cli.options import KEY
 
 
 @app.command()
@@ -25,6 +26,7 @@ def package(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where it goes; RUN/package-VERSION if left out.")
     ] = None,
+    sign: KEY = None,
 ) -> None:
     """Make a bundle of a run's model for an app: with its preprocessing, checks and a card."""
     from edgekd.package.target import TARGETS
@@ -33,6 +35,6 @@ def package(
 
     summary = read_summary(folder)
     targets = list(dict.fromkeys(target or TARGETS))
-    for made in write(folder, summary, targets, version=version, out=out):
+    for made in write(folder, summary, targets, version=version, out=out, key=sign):
         for path in made.files:
             print(path)

@@ -86,8 +86,7 @@ def gather(folder: Path, summary: Summary, version: str) -> Deployable:
     """What the latest run in a run folder has to give.
 
     Raises:
-        StageError: it was not exported, a file is missing or is not the one that was exported, or
-            it makes its own preprocessing.
+        StageError: it was not exported, or a file is missing or is not the one that was exported.
     """
     exported = _stage(summary, "export")
     if exported is None:
@@ -149,12 +148,6 @@ def _file(folder: Path, figures: ModelFigures, summary: Summary) -> DeployedFile
             "This file is not the one that was exported: its SHA-256 is another.",
             where=f"{path}, beside {beside.name}",
             fix=f"remove {path.parent.name} and {AGAIN}",
-        )
-    if told.preprocess == "baked":
-        raise StageError(
-            "The files of this run have their preprocessing baked in, and bundles bring their own.",
-            where=str(path),
-            fix="edgekd run PIPELINE --set export.preprocess=app",
         )
     bench = tuple(row for row in summary.bench if row.model == figures.path)
     form = cast(Format, figures.format)

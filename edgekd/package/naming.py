@@ -50,7 +50,7 @@ def is_table(spec: ModelSpec) -> bool:
     return any(part.columns and part.kind in ("row", "codes") for part in spec.input.inputs)
 
 
-def check_version(text: str) -> str:
+def check_version(text: str, where: str = "--version") -> str:
     """`text`, if every kind of package can have it as its version.
 
     Raises:
@@ -59,7 +59,7 @@ def check_version(text: str) -> str:
     if not VERSION.fullmatch(text):
         raise ConfigError(
             f"{text!r} is no version that every kind of package can have.",
-            where="--version",
+            where=where,
             fix="give three numbers, such as 1.2.0",
         )
     return text
