@@ -20,7 +20,7 @@ LAYERS = [
     {"nodes", "outside"},
     {"schema"},
     {"stages"},
-    {"propose", "given"},
+    {"propose", "given", "registry"},
     {"distill", "compress", "export", "quality", "bench", "package", "report"},
     {"train", "runtimes", "devices"},
     {"tasks", "environments"},

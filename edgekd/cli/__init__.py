@@ -5,7 +5,19 @@ called.
 """
 
 # isort: off
-from edgekd.cli import runs, data, bench, models, package, devices, about
+from edgekd.cli import runs, data, bench, models, package, registry, devices, about
 from edgekd.cli.app import DEBUG, app, main
 
-__all__ = ["DEBUG", "about", "app", "bench", "data", "devices", "main", "models", "package", "runs"]
+__all__ = [
+    "DEBUG",
+    "about",
+    "app",
+    "bench",
+    "data",
+    "devices",
+    "main",
+    "models",
+    "package",
+    "registry",
+    "runs",
+]

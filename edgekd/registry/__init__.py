@@ -1,0 +1,1 @@
+"""Released models by name and version, in a folder or in an object store."""
