@@ -55,10 +55,13 @@ def around(root: Path, name: str) -> list[str]:
 
 
 def words(folder: Path) -> list[str]:
-    """The command's words up to the program, with the counter's folder as the program sees it."""
+    """The command's words up to the program, with the counter's folder as the program sees it. What
+    programs draw by chance at their start is the same each time, as far as QEMU and Python decide.
+    """
     plugin = f"{folder / PLUGIN},out={FILE}"
     qemu = [str(folder / LOADER), "--library-path", str(folder), str(folder / QEMU)]
-    return [*qemu, "-E", f"{VARIABLE}={FILE}", "-plugin", plugin]
+    same = ["-seed", "0", "-E", "PYTHONHASHSEED=0"]
+    return [*qemu, *same, "-E", f"{VARIABLE}={FILE}", "-plugin", plugin]
 
 
 def _try(folder: Path, root: Path, name: str) -> None:

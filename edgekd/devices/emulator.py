@@ -14,9 +14,12 @@ mount -t proc proc "$1/proc" && mount --bind "$1/cpuinfo-$2" "$1/proc/cpuinfo" &
 mount --rbind /dev "$1/dev" || exit 46
 root=$1
 shift 2
+if setarch -R true 2>/dev/null; then exec setarch -R chroot "$root" "$@"; fi
 exec chroot "$root" "$@"
 """
-"""Run in mount and process namespaces of its own: what is mounted and started ends with it."""
+"""Run in mount and process namespaces of its own: what is mounted and started ends with it. Where
+the system allows it, addresses are not random: hash tables of addresses change how many
+instructions an inference takes."""
 
 
 class EmulatorShell:
