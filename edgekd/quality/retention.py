@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgekd.quality.calibration import Answers, calibration_error, equal_width, log_softmax
 from edgekd.results import Accuracy, Estimate, GainFigures, RetentionFigures
 from edgekd.spec import HEADLINE, ModelSpec
-from edgekd.statistics import paired_share_interval, wilson_interval
+from edgekd.statistics import normal_quantile, paired_share_interval, wilson_interval
 from edgekd.tasks import metrics, replicates
 from edgekd.tasks.bootstrap import Floats, differences
 
@@ -130,26 +130,33 @@ def gain(
     )
 
 
-def change(after: Floats, before: Floats, y: NDArray[Any], spec: ModelSpec) -> Estimate:
-    """What the score of one network is above another's, with its paired 95 % interval."""
+def change(
+    after: Floats, before: Floats, y: NDArray[Any], spec: ModelSpec, confidence: float = 0.95
+) -> Estimate:
+    """What the score of one network is above another's, with its interval paired by sample."""
     of = [metrics.score(spec, o, y, runtime="torch", split="test") for o in (after, before)]
-    low, high = _paired(after, before, y, spec, of)
+    low, high = _paired(after, before, y, spec, of, confidence)
     return Estimate(value=of[0].value - of[1].value, low=low, high=high)
 
 
 def _paired(
-    student: Floats, control: Floats, y: NDArray[Any], spec: ModelSpec, of: list[Accuracy]
+    student: Floats,
+    control: Floats,
+    y: NDArray[Any],
+    spec: ModelSpec,
+    of: list[Accuracy],
+    confidence: float,
 ) -> tuple[float, float]:
     if spec.task in CLASSIFIERS:
         a, b = student.argmax(1) == y, control.argmax(1) == y
         counts = int((a & b).sum()), int((a & ~b).sum()), int((b & ~a).sum())
-        return paired_share_interval(*counts, len(y))
+        return paired_share_interval(*counts, len(y), normal_quantile(confidence))
     if spec.task == "multilabel":
         first, second = (replicates.of_labels(o, y) for o in (student, control))
     else:
         raw = [spec.raw_targets(o) for o in (student, control)]
         first, second = (replicates.of_numbers(o, y, spec.labels) for o in raw)
-    low, high = differences(first, second, (HEADLINE[spec.task], ""), len(y))
+    low, high = differences(first, second, (HEADLINE[spec.task], ""), len(y), confidence=confidence)
     if not np.isfinite(low):  # the metric is defined in no resample
         value = of[0].value - of[1].value
         return value, value

@@ -48,14 +48,20 @@ def intervals(
 
 
 def differences(
-    first: Replicate, second: Replicate, key: Key, n: int, *, seed: int = 0
+    first: Replicate,
+    second: Replicate,
+    key: Key,
+    n: int,
+    *,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """The 95 % percentile interval of what a metric is more in `first` than in `second`, both of
+    """The percentile interval of what a metric is more in `first` than in `second`, both of
     the same resamples: paired by sample.
     """
     count = max(LEAST_RESAMPLES, min(RESAMPLES, MOST_WORK // n))
     found = [first(w)[key] - second(w)[key] for w in weight_chunks(n, count, seed)]
-    return _ends(np.concatenate(found))
+    return _ends(np.concatenate(found), confidence)
 
 
 def weight_chunks(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
@@ -68,11 +74,11 @@ def weight_chunks(n: int, resamples: int, seed: int) -> Iterator[NDArray[np.floa
         yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
 
 
-def _ends(values: Floats) -> tuple[float, float]:
+def _ends(values: Floats, confidence: float = 0.95) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
-    low, high = np.percentile(values, (2.5, 97.5))
+    low, high = np.percentile(values, (50 * (1 - confidence), 50 * (1 + confidence)))
     return float(low), float(high)
 
 
