@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgekd.config.budget import LatencyBudget
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import BudgetMissed
 from edgekd.keys import all_versions
@@ -28,10 +27,9 @@ from edgekd.results import (
     TuningFigures,
 )
 from edgekd.statistics import mean_interval
-from edgekd.tasks.names import is_share, title
+from edgekd.tasks.names import title
+from edgekd.verdicts import limited
 
-MAE = ("mae", "")
-"""Name and target of the mean absolute error over all targets."""
 ALSO_OVER_SEEDS = ("mae", "roc_auc", "macro_roc_auc")
 """Metrics beside the headline score that are averaged over seeds."""
 
@@ -126,72 +124,15 @@ def budget(
 
     A limit of time on a device that could not be reached, or that is emulated, is unverified.
     """
-    limits = pipeline.budget
     form, precision = pipeline.deployed_format, pipeline.deployed_precision
-    files = [m for m in models if (m.stage, m.format, m.precision) == ("student", form, precision)]
-    rows: list[BudgetFigures] = []
-
-    def judge(
-        name: str,
-        limit: float | None,
-        values: Sequence[float],
-        unit: str,
-        keeps: Callable[[float, float], bool],
-        *,
-        unverified: bool = False,
-    ) -> None:
-        if limit is not None and not values and unverified:
-            rows.append(BudgetFigures(name=name, limit=limit, value=None, unit=unit, ok=False))
-        if limit is None or not values:
-            return
-        value = sum(values) / len(values)
-        rows.append(
-            BudgetFigures(name=name, limit=limit, value=value, unit=unit, ok=keeps(value, limit))
-        )
-
-    def at_most(value: float, limit: float) -> bool:
-        return value <= limit + 1e-12
-
-    def at_least(value: float, limit: float) -> bool:
-        return value >= limit - 1e-12
-
-    metric = next((m.accuracy.metric for m in files if m.accuracy is not None), "accuracy")
-    score, unit = title(metric), "fraction" if is_share(metric) else "score"
-    reached = {m.seed: m.accuracy.value for m in files if m.accuracy is not None}
-    judge("size", limits.size, [m.bytes for m in files], "bytes", at_most)
-    judge(score, limits.accuracy, list(reached.values()), unit, at_least)
-    of_torch = any(m.stage == "teacher" and m.format == "torch" for m in models)
-    judging = "torch" if of_torch else "onnxruntime"
-    teachers = {
-        m.seed: m.accuracy.value
-        for m in models
-        if m.stage == "teacher" and m.accuracy is not None and m.accuracy.runtime == judging
-    }
-    drops = [teachers[seed] - value for seed, value in reached.items() if seed in teachers]
-    judge(f"{score} drop", limits.accuracy_drop, drops, unit, at_most)
-    errors = [row.value for m in files for row in m.metrics if (row.name, row.target) == MAE]
-    judge(title("mae"), limits.mae, errors, "raw", at_most)
-    paths = {m.path for m in files}
-    for limit in limits.latency:
-        there = [row for row in bench if row.model in paths and row.device == limit.device]
-        every = max((row.threads for row in there), default=0)
-        threads = every if limit.threads == "all" else limit.threads
-        rows_there = [row.latency_us for row in there if row.threads == threads and row.latency_us]
-        measured = any(row.model in paths for row in bench)
-        for percentile in ("p50", "p90"):
-            judge(
-                f"latency {percentile} on {limit.device}, {_threads_text(limit)}",
-                getattr(limit, percentile),
-                [t for row in rows_there if (t := getattr(row, percentile)) is not None],
-                "us",
-                at_most,
-                unverified=measured,
-            )
-    return rows
-
-
-def _threads_text(limit: LatencyBudget) -> str:
-    return "1 thread" if limit.threads == 1 else f"{limit.threads} threads"
+    judged = ("student", form, precision)
+    paths = {m.path for m in models if (m.stage, m.format, m.precision) == judged}
+    benched = any(row.model in paths for row in bench)
+    return [
+        row.figures()
+        for row in limited(pipeline.budget, form, precision, models, bench)
+        if row.values or (benched and row.unit == "us")
+    ]
 
 
 def missed_budget(summary: Summary, folder: Path) -> BudgetMissed:
