@@ -5,7 +5,7 @@ called.
 """
 
 # isort: off
-from edgekd.cli import runs, data, bench, models, package, registry, devices, about
+from edgekd.cli import runs, data, bench, models, package, check, registry, devices, about
 from edgekd.cli.app import DEBUG, app, main
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "about",
     "app",
     "bench",
+    "check",
     "data",
     "devices",
     "main",

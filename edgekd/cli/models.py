@@ -129,22 +129,3 @@ def predict(
 
     for prediction in answer(model, files, top=top):
         print(prediction)
-
-
-@app.command()
-def check(
-    model: Annotated[Path, typer.Argument(help="A file that edgekd exported.")],
-    golden: Annotated[
-        Path | None, typer.Option("--golden", help="golden.json; the one beside the file.")
-    ] = None,
-) -> None:
-    """Run a file on its golden samples and compare with what it gave when it was exported."""
-    from edgekd.runtimes.golden import check_golden
-
-    found = check_golden(model, golden)
-    print(
-        f"{found.file}: {found.samples} samples as exported; the largest difference is "
-        f"{found.largest:.4g}, and {found.tolerance:.4g} is allowed"
-    )
-    if not found.same_bytes:
-        print("note: its bytes are not those of the file that was exported")
