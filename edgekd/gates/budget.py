@@ -93,6 +93,8 @@ def _why_not(row: Limited, run: Judged) -> str:
     emulated = next((r.emulated for r in there if r.emulated), None)
     if emulated:
         return f"{device} is an emulated {emulated}, which has no times of its own"
+    if any(r.latency_us is not None and r.latency_us.p90 is None for r in there):
+        return f"what measures on {device} tells no 90th percentile: limit p50"
     if there:
         return f"it was not measured with so many threads: bench.threads of {run.pipeline.name}"
     return f"{device} gave no times: it could not be reached, or is not one of bench.devices"

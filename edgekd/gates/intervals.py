@@ -10,6 +10,8 @@ from edgekd.statistics import Z95, normal_quantile, wilson_interval
 Interval = tuple[float, float]
 NOTHING: Interval = (-math.inf, math.inf)
 """Where nothing is known."""
+MOST = 100.0
+"""Of a logarithm's interval to either side: a factor that no two times differ by."""
 
 
 def of_score(score: Accuracy, confidence: float) -> Interval:
@@ -41,10 +43,10 @@ def difference(
 
 def of_median(row: BenchFigures, confidence: float) -> Interval:
     """Of the median time in µs; nothing is known of a single process, see `ratio`."""
-    if row.latency_us is None or row.processes < 2:
+    if row.p50_us is None or not _known(row):
         return NOTHING
-    half = _t(confidence, row.processes - 1) * _error(row)
-    return row.latency_us.p50 * math.exp(-half), row.latency_us.p50 * math.exp(half)
+    half = min(_t(confidence, row.processes - 1) * _error(row), MOST)
+    return row.p50_us * math.exp(-half), row.p50_us * math.exp(half)
 
 
 def ratio(new: BenchFigures, old: BenchFigures, confidence: float) -> tuple[float, Interval]:
@@ -53,26 +55,35 @@ def ratio(new: BenchFigures, old: BenchFigures, confidence: float) -> tuple[floa
 
     One process tells nothing about how starts of a program differ, so that nothing is known of a
     side with only one.
+
+    Raises:
+        ValueError: one of them has no times.
     """
-    assert new.latency_us is not None and old.latency_us is not None
-    centre = math.log(new.latency_us.p50 / old.latency_us.p50)
-    counts = new.processes, old.processes
-    if min(counts) < 2:
+    if new.p50_us is None or old.p50_us is None:
+        raise ValueError("there are no times")
+    centre = math.log(new.p50_us / old.p50_us)
+    if not _known(new) or not _known(old):
         return math.exp(centre), (0.0, math.inf)
+    counts = new.processes, old.processes
     parts = _error(new) ** 2, _error(old) ** 2
     total = sum(parts)
     freedom = total**2 / sum(v**2 / (n - 1) for v, n in zip(parts, counts, strict=True))
-    half = _t(confidence, freedom) * math.sqrt(total)
+    half = min(_t(confidence, freedom) * math.sqrt(total), MOST)
     return math.exp(centre), (math.exp(centre - half), math.exp(centre + half))
+
+
+def _known(row: BenchFigures) -> bool:
+    """Whether the interval of the median tells how starts of the program differ."""
+    times = row.latency_us
+    return times is not None and row.processes > 1 and bool(times.p50_low and times.p50_high)
 
 
 def _error(row: BenchFigures) -> float:
     """The standard error of the median's logarithm, which the 95 % interval was made of."""
-    assert row.latency_us is not None
-    low, high = row.latency_us.p50_low, row.latency_us.p50_high
-    if not low or not high:
+    times = row.latency_us
+    if times is None or not times.p50_low or not times.p50_high:
         return math.inf
-    return max(math.log(high / low) / 2 / _t(0.95, row.processes - 1), 1e-9)
+    return max(math.log(times.p50_high / times.p50_low) / 2 / _t(0.95, row.processes - 1), 1e-9)
 
 
 def _t(confidence: float, freedom: float) -> float:

@@ -27,7 +27,11 @@ def make_run(root: Path) -> Path:
     pipeline = {
         "name": "mine",
         "data": str(root / "mine.npz"),
-        "teacher": {"model": {"name": "mlp", "width": 0.25}, "train": TRAIN, "require": {"accuracy": 0}},
+        "teacher": {
+            "model": {"name": "mlp", "width": 0.25},
+            "train": TRAIN,
+            "require": {"accuracy": 0},
+        },
         "student": {"model": {"name": "mlp", "width": 0.25}},
         "distill": {"method": "kd", "train": TRAIN},
         "quantize": None,

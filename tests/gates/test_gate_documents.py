@@ -19,6 +19,7 @@ import yaml
 from edgekd.cli import app
 from edgekd.config.gate import GateSettings, RegressionSettings
 from edgekd.config.load import validate
+from edgekd.statistics import paired_share_interval
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "gates.md"
@@ -60,6 +61,14 @@ def test_the_pages_tables_have_every_field_and_its_default():
         rows = [line.strip("| ").split("|") for line in tables[name].splitlines()[2:]]
         told = {row[0].strip(" `"): yaml.safe_load(row[1].strip(" `")) for row in rows}
         assert told == {n: f.default for n, f in fields.items()}
+
+
+def test_the_pages_figures_are_the_intervals():
+    text = " ".join(PAGE.read_text().split())
+    low, high = paired_share_interval(352, 0, 0, 360)
+    assert low == -high and f"interval of {100 * high:.1f} points to either side" in text
+    _, drop = paired_share_interval(9700, 80, 60, 10_000)
+    assert f"9,780 right and 80 lost for 60 won, the interval ends {100 * drop:.2f} points" in text
 
 
 def test_the_workflow_gives_the_action_what_it_takes():

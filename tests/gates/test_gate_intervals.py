@@ -106,6 +106,9 @@ def test_one_process_tells_nothing():
     one, many = row(10, 9.9, 10.1, 1), row(10, 9.9, 10.1, 5)
     assert intervals.ratio(one, many, 0.95)[1] == (0.0, np.inf)
     assert intervals.of_median(one, 0.95) == intervals.NOTHING
+    apart = row(10, 0.001, 1e5, 2)  # two starts that have nothing to do with each other
+    assert intervals.of_median(apart, 0.999)[1] < np.inf
+    assert intervals.ratio(apart, apart, 0.999)[1][0] < 1e-9
     assert intervals.of_median(many, 0.95) == pytest.approx((9.9, 10.1), rel=2e-4)
 
 
