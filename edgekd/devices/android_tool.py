@@ -168,7 +168,7 @@ class BenchmarkModelDevice(AndroidDevice):
             "load_average": state["load_average"],
             "python": None,
             "numpy": None,
-            "runtimes": {"benchmark_model": stored_name(self.tool)[:12]},
+            "runtimes": {"litert": f"benchmark_model {stored_name(self.tool)[:12]}"},
         }
 
     def close(self) -> None:

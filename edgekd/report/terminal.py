@@ -235,14 +235,17 @@ def _verdict(budget: figures.BudgetFigures) -> RenderableType:
 
 
 def text_table(rows: Sequence[tuple[str, ...]]) -> RenderableType:
-    """Rows as a table whose first row is its head; figures stand right, the first column left."""
+    """Rows as a table whose first row is its head; figures stand right, the first column left.
+    Names such as `[conv]:0` are shown as they are.
+    """
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     head, *body = rows
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, name in enumerate(head):
         table.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
     for row in body:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table

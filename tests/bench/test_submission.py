@@ -59,6 +59,19 @@ def test_names_of_devices_stay_here(result, tmp_path):
     assert "anna" not in path.read_text() and '"ssh"' in path.read_text()
 
 
+def test_a_phones_row_has_fewer_percentiles(result, tmp_path):
+    told = result.model_dump(mode="json")
+    told["machines"] = {"phone": told["machines"]["local"]}
+    told["rows"][0]["device"] = "phone"
+    told["rows"][0]["latency_us"] |= {"p90": None, "p99": None}
+    path = submit(BenchResult.model_validate(told), {"phone": "adb"}, tmp_path)
+    (machine,) = read_submission(path).measured
+    assert machine.device.kind == "adb" and machine.rows[0].latency_us.p90 is None
+    told["rows"][0]["latency_us"] |= {"p99": told["rows"][0]["latency_us"]["p50"] / 2}
+    with pytest.raises(ValueError, match="percentiles are above 0 and rise"):
+        submit(BenchResult.model_validate(told), {"phone": "adb"}, tmp_path)
+
+
 def test_what_is_not_written(result, tmp_path):
     quick = result.model_copy(update={"settings": {**result.settings, "quick": True}})
     with pytest.raises(ConfigError, match="too short"):

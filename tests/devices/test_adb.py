@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from adbd import Adbd
+from jsonschema import Draft202012Validator
 from phone import BIG, CORES, Phone
 from sshd import free_port
 from tiny_models import Tiny
@@ -26,6 +28,7 @@ from edgekd.config.stages import BenchSettings
 from edgekd.devices import adb, check, open_device
 from edgekd.devices.android_tool import BenchmarkModelDevice
 from edgekd.errors import StageError
+from edgekd.schema import schema_text
 
 pytestmark = pytest.mark.skipif(
     shutil.which("adb") is None, reason="needs adb, which .ci/run installs"
@@ -117,6 +120,7 @@ def test_a_whole_bench(phone, model, tmp_path, monkeypatch):
         )
         (shown,) = [row for row in check.profiles() if row[0] == "phone"]
     assert shown[1] == "adb"
+    Draft202012Validator(json.loads(schema_text("bench"))).validate(result.model_dump(mode="json"))
     assert BenchResult.model_validate_json(result.model_dump_json()) == result
     (row,) = result.rows
     times = row.latency_us
@@ -231,7 +235,7 @@ def test_check_says_what_the_phone_is(phone):
     assert rows["reached"].startswith(f"adb {adbd.serial}, in ")
     assert rows["battery"] == "67 %, plugged in" and rows["heat"] == "48 °C, thermal status 0"
     assert rows["measures on"] == f"cores {MEASURES.replace(',', ', ')} of {CORES}"
-    assert rows["folder"] == "/data/local/tmp/edgekd" and "benchmark_model" in rows
+    assert rows["folder"] == "/data/local/tmp/edgekd" and rows["litert"][:16] == "benchmark_model "
     assert words[1:] == ["-s", adbd.serial, "shell"]
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from edgekd.progress import Epoch, Progress
 from edgekd.report.live import LiveProgress
-from edgekd.report.terminal import PlainProgress, choose, summary_table
+from edgekd.report.terminal import PlainProgress, choose, summary_table, text_table
 
 
 class Clock:
@@ -179,3 +179,9 @@ def test_a_teacher_of_another_format_is_called_so():
     screen.print(summary_table(summary))
     (row,) = [line for line in printed(screen).splitlines() if line.startswith("file")]
     assert re.search(r"^file +[\d.]+ MB ONNX +19.2 kB TFLite +58× smaller", row)
+
+
+def test_a_name_in_brackets_is_no_markup():
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(text_table([("operator", "time"), ("[conv/relu]:0", "1 µs")]))
+    assert "[conv/relu]:0" in console.export_text()
