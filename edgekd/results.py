@@ -190,6 +190,9 @@ class BenchFigures(Figures):
     """The headline score, measured in this runtime; absent where the data is not known."""
     metrics: list[MetricFigures] = []
     """Every metric of the task, likewise."""
+    same_answers: int | None = None
+    """Of a device that is not this machine: on how many of the accuracy's samples the file answers
+    there as it does here. Absent of a regression."""
     warnings: list[str] = []
     """What makes the figures doubtful, such as an unstable clock."""
     processes: int = 1

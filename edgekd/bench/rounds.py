@@ -131,14 +131,16 @@ def on_device(
                         _note(rows, model, error)
                         continue
                     if scores is not None and new:
-                        judged[judging] = scores.judge(device, found[-1]["runtime"])
+                        judged[judging] = scores.judge(
+                            device, found[-1]["runtime"], model.path, here=described.kind == "local"
+                        )
                     done += 1
                     progress.step(done, total, "benchmarks")
             for model, found in zip(models, results, strict=True):
                 if not found:
                     continue
                 machine = machine or found[0]["machine"]
-                score = judged.get((model.path, threads == 0), (None, []))
+                score = judged.get((model.path, threads == 0), Judged())
                 row = _row(device, described, model, found, score)
                 row.scenario = _scenario(more, row, found)
                 row.warnings += _saturation(model, found[0]) + told
@@ -182,7 +184,6 @@ def _row(
     results: Sequence[dict[str, Any]],
     judged: Judged,
 ) -> BenchRow:
-    score, metrics = judged
     known = {
         "model": str(model.path),
         "stage": model.stage,
@@ -190,8 +191,9 @@ def _row(
         "precision": model.precision,
         "device": device.name,
         "bytes": model.path.stat().st_size,
-        "accuracy": score,
-        "metrics": metrics,
+        "accuracy": judged.score,
+        "metrics": judged.metrics,
+        "same_answers": judged.same,
     }
     if device.timed:
         return gather(results, known)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgekd.bench.data import Test
 from edgekd.devices import Device
 from edgekd.errors import DataError
 from edgekd.inputs import SINGLE, named
 from edgekd.results import Accuracy, MetricFigures
-from edgekd.spec import InputSpec, ModelSpec
+from edgekd.runtimes import load
+from edgekd.spec import InputSpec, ModelSpec, Task
 
 OUTPUTS = "outputs.npy"
 """What a job calls the file of its outputs."""
-Judged = tuple[Accuracy | None, list[MetricFigures]]
+ROWS = 64
+"""Samples that this machine computes at once."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a file's outputs on a device are worth."""
+
+    score: Accuracy | None = None
+    """The headline score."""
+    metrics: Sequence[MetricFigures] = ()
+    """Every metric."""
+    same: int | None = None
+    """Samples that are answered as on this machine; None where the device is this machine."""
 
 
 class Scores:
@@ -37,6 +54,7 @@ class Scores:
         self.foreign = foreign
         self.inputs: dict[str, Path] = {}
         self.folder = folder
+        self._here: dict[Path, NDArray[np.float32]] = {}
         for number, (name, values) in enumerate(named(x).items()):
             self.inputs[name] = folder / f"inputs{number}.npy"
             np.save(self.inputs[name], values, allow_pickle=False)
@@ -47,14 +65,18 @@ class Scores:
         given = {} if self.answer is None else {"answer": self.answer}
         return {"inputs": paths.get(SINGLE, paths), **given}
 
-    def judge(self, device: Device, runtime: str) -> Judged:
-        """The headline score and every metric of the outputs that the last job wrote."""
+    def judge(self, device: Device, runtime: str, model: Path, *, here: bool) -> Judged:
+        """What the outputs that the last job wrote are worth.
+
+        Args:
+            model: the file.
+            here: whether the device is this machine, with which there is nothing to compare then.
+        """
         from edgekd.tasks import metrics
 
         received = self.folder / f"{device.name}-{OUTPUTS}"  # several devices may work at once
         device.pull(OUTPUTS, received)
-        outputs = np.load(received, allow_pickle=False)
-        outputs = outputs.reshape(len(outputs), -1)  # some files answer (N, 1, 1, C)
+        outputs = _rows(np.load(received, allow_pickle=False))
         spec = self.spec or _of_classes(outputs.shape[1])
         if outputs.shape[1] != len(spec.labels):
             raise DataError(
@@ -63,9 +85,39 @@ class Scores:
                 where=", ".join(spec.labels[:6]),
                 fix="give data with the classes that the model was trained on",
             )
+        same = None if here else same_answers(outputs, self._outputs_here(model), spec.task)
         if self.foreign and spec.task == "multilabel" and 0 <= outputs.min() <= outputs.max() <= 1:
             outputs = outputs - np.float32(0.5)  # probabilities: logits are judged by their sign
-        return metrics.judge(spec, outputs, self.y, runtime=runtime, split="test")
+        return Judged(*metrics.judge(spec, outputs, self.y, runtime=runtime, split="test"), same)
+
+    def _outputs_here(self, model: Path) -> NDArray[np.float32]:
+        """What the file gives on this machine, computed once for all devices."""
+        if model not in self._here:
+            file = load(model)
+            if self.answer is not None:
+                file.take_output(self.answer)
+            x = {name: np.load(path, mmap_mode="r") for name, path in self.inputs.items()}
+            found = []
+            for start in range(0, len(self.y), ROWS):
+                some = {name: values[start : start + ROWS] for name, values in x.items()}
+                found.append(file.run(some.get(SINGLE, some)))
+            self._here[model] = _rows(np.concatenate(found))
+        return self._here[model]
+
+
+def same_answers(there: NDArray[np.float32], here: NDArray[np.float32], task: Task) -> int | None:
+    """How many of two machines' outputs (N, C) for the same samples are one answer: the same class,
+    or of several labels the same ones. None of a regression, which has no answers to be the same.
+    """
+    if task == "regression":
+        return None
+    if task == "multilabel":
+        return int(((there > 0) == (here > 0)).all(axis=1).sum())
+    return int((there.argmax(axis=1) == here.argmax(axis=1)).sum())
+
+
+def _rows(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    return outputs.reshape(len(outputs), -1)  # some files answer (N, 1, 1, C)
 
 
 def _of_classes(count: int) -> ModelSpec:

@@ -10,7 +10,7 @@ from edgekd.tasks.names import is_share, title
 
 HEADER = (
     *("model", "runtime", "threads", "p50", "± 95 %", "p90", "instructions"),
-    *("memory", "size", "accuracy"),
+    *("memory", "size", "as here", "accuracy"),
 )
 """The last column is called by the metric of the rows."""
 NONE = "–"
@@ -22,7 +22,8 @@ def format_bench(figures: Sequence[BenchFigures]) -> list[tuple[str, ...]]:
     """`HEADER` and a row for each measurement, without the columns that would be empty; a device
     column where there are several.
 
-    Memory is what loading and running the model added. The score has its 95 % interval.
+    Memory is what loading and running the model added. "as here" counts the answers of another
+    device that this machine gives, too. The score has its 95 % interval.
     """
     several = len({row.device for row in figures}) > 1
     metric = next((row.accuracy.metric for row in figures if row.accuracy), "accuracy")
@@ -43,6 +44,7 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
         NONE if row.instructions is None else number(row.instructions),
         size(row.rss_growth_bytes),
         size(row.bytes),
+        _as_here(row),
         share(row),
     )
 
@@ -156,6 +158,13 @@ def three_digits(value: float) -> str:
         if value < limit:
             return f"{value:.{decimals}f}"
     return f"{value:.0f}"
+
+
+def _as_here(row: BenchFigures) -> str:
+    """Answers that are those of this machine, of all."""
+    if row.same_answers is None or row.accuracy is None:
+        return NONE
+    return f"{row.same_answers:,} of {row.accuracy.n:,}"
 
 
 def share(row: BenchFigures) -> str:

@@ -70,6 +70,10 @@ class LoadedFile:
         scales = self._file.input_scales[0] if self._file.input_scales else None
         return Taken(name, shape, dtype, None if scales is None else Quantization(**scales))
 
+    def take_output(self, name: str) -> None:
+        """Of a file with several outputs that edgekd did not export: which one `run` gives."""
+        self._file.wanted = name
+
     def run(self, x: Any) -> NDArray[np.float32]:
         """See `Runtime.run`."""
         try:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgekd.bench.table import HEADER, duration, format_bench, size
 from edgekd.results import Accuracy, BenchFigures, Latency
 
-TIMED = tuple(name for name in HEADER if name != "instructions")
+TIMED = tuple(name for name in HEADER if name not in ("instructions", "as here"))
 ONE_PROCESS = tuple(name for name in TIMED if name != "± 95 %")
 
 
@@ -90,6 +90,14 @@ def test_rows():
         "accuracy": "98.9% [97.0, 99.6]",
     }
     assert second[-1] == "–"
+
+
+def test_another_device_is_told_how_often_it_answers_as_this_machine():
+    share = Accuracy(value=0.989, low=0.9703, high=0.996, n=1270, runtime="litert", split="test")
+    there = row("pi", share).model_copy(update={"same_answers": 1268})
+    header, first, second = format_bench([there, row("local", share)])
+    place = header.index("as here")
+    assert (first[place], second[place]) == ("1,268 of 1,270", "–")
 
 
 def test_several_processes_have_an_interval():

@@ -84,6 +84,7 @@ def test_a_command_measures_all_files_as_on_this_machine(digits, tmp_path):
         assert row.runs[0].batch >= 1 and row.peak_rss_bytes > 1_000_000
         assert row.accuracy is not None and row.accuracy.n == 597
         assert row.accuracy.value == here[name].accuracy.value > 0.85
+        assert row.same_answers is not None and row.same_answers >= 595
     names = {row.model: (row.runtime, row.runtime_version) for row in there.values()}
     assert names == {
         "int8.onnx": ("onnxruntime-web", "1.30.0"),

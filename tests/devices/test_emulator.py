@@ -107,6 +107,8 @@ def test_bench_gives_its_accuracy_and_instructions_and_no_times(arm64, counting,
     assert here.latency_us is not None and row.latency_us is None and row.first_us is None
     assert here.accuracy is not None and row.accuracy is not None
     assert row.accuracy.n == 100 and abs(row.accuracy.value - here.accuracy.value) <= 0.05
+    assert row.same_answers is not None and 95 <= row.same_answers <= 100
+    assert here.same_answers is None, "with itself there is nothing to compare"
     assert row.emulated == "cortex-a72" and here.emulated is None
     assert row.threads == 1 and here.instructions is None
     assert row.instructions is not None and row.instructions > 100 * 4
