@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import StageError
 from edgekd.results import ModelFigures, Summary
+from edgekd.spec import DeployedSpec, ModelSpec
 from edgekd.store import read_json
 
 if TYPE_CHECKING:
@@ -45,6 +46,31 @@ class Judged:
 
         folder = self._stage_folder("data")
         return load(folder) if folder and (folder / DATASET_FILE).is_file() else None
+
+    @cached_property
+    def spec(self) -> ModelSpec | None:
+        """What the deployed file takes and gives; None where it does not lie there any more.
+
+        Raises:
+            StageError: what is told beside the file is damaged.
+        """
+        path = self.folder / self.file.path
+        beside = path.with_name(f"{path.name}.json")
+        if not beside.is_file():
+            return None
+        try:
+            return DeployedSpec.model_validate(read_json(beside)["edgekd"]).model
+        except (KeyError, TypeError, ValidationError) as error:
+            raise StageError(
+                "What is told beside the run's file cannot be read.",
+                where=f"{beside}: {' '.join(str(error).split())[:200]}",
+                fix=f"remove {path.parent.name} and {AGAIN}",
+            ) from error
+
+    @property
+    def data_key(self) -> str | None:
+        """Of the data's artefact: equal keys are equal samples."""
+        return next((s.key for s in self.summary.stages if s.name == "data"), None)
 
     def answers(self) -> NDArray[Any] | None:
         """The student's to the test samples, (N, outputs), as PyTorch gave them before the export;

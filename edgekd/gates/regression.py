@@ -43,9 +43,9 @@ def _comparable(run: Judged, base: Judged) -> None:
     pairs: list[tuple[str, object, object]] = []
     if run.file.accuracy and base.file.accuracy:
         pairs.append(("score", run.file.accuracy.metric, base.file.accuracy.metric))
+    if run.spec is not None and base.spec is not None:
+        pairs += [(n, getattr(run.spec, n), getattr(base.spec, n)) for n in ("task", "labels")]
     if run.data is not None and base.data is not None:
-        for name in ("task", "labels"):
-            pairs.append((name, getattr(run.data, name), getattr(base.data, name)))
         pairs.append(("data", run.data.name, base.data.name))
     for name, ours, theirs in pairs:
         if ours != theirs:
@@ -80,7 +80,7 @@ def _accuracy(run: Judged, base: Judged, most: float, rules: RegressionSettings)
         return _finding(name, "unverified", rules, "not measured", limit, note)
     change = units.score_change(new.value - old.value, metric)
     values = f"{units.score(new.value, metric)} after {units.score(old.value, metric)}"
-    if run.data is None or base.data is None:
+    if not _data_known(run, base):
         folder = (run if run.data is None else base).folder
         note = f"{folder} keeps no data folder, so that nobody can tell what it was tested on"
         return _finding(name, "unverified", rules, f"{values}, {change}", limit, note)
@@ -91,6 +91,12 @@ def _accuracy(run: Judged, base: Judged, most: float, rules: RegressionSettings)
     ends = [units.score_difference(-end, metric) for end in (high, low)]
     found = f"{values}, {change} ({ends[0]} to {ends[1]})"
     return _finding(name, outcome, rules, found, limit, note)
+
+
+def _data_known(run: Judged, base: Judged) -> bool:
+    """Whether it is known how the test samples of both relate; an entry of a registry has none."""
+    both = run.data is not None and base.data is not None
+    return both or (run.data_key is not None and run.data_key == base.data_key)
 
 
 def _same_file(run: Judged, base: Judged) -> bool:
@@ -110,16 +116,16 @@ def _drop(
     """
     from edgekd.quality.retention import change
 
-    assert run.data is not None
     drop = old.value - new.value
-    answers = [run.answers(), base.answers()] if _same_samples(run, base) else []
-    if len(answers) == 2 and answers[0] is not None and answers[1] is not None:
+    same = _same_samples(run, base)
+    ours, theirs = (run.answers(), base.answers()) if same else (None, None)
+    if run.data is not None and ours is not None and theirs is not None:
         y = run.data.test.y
-        found = change(answers[1], answers[0], y, run.data.model_spec(""), confidence)
+        found = change(theirs, ours, y, run.data.model_spec(""), confidence)
         low, high = drop + found.low - found.value, drop + found.high - found.value
         return (low, high), f"paired by {len(y):,} test samples"
     ends = difference(old.value, of_score(old, confidence), new.value, of_score(new, confidence))
-    why = "answers were not kept" if answers else "the test samples are others"
+    why = "answers were not kept" if same else "the test samples are others"
     return ends, f"not paired: {why}"
 
 
@@ -130,8 +136,8 @@ def _same_samples(run: Judged, base: Judged) -> bool:
     """
     import numpy as np
 
-    assert run.data is not None
-    assert base.data is not None
+    if run.data is None or base.data is None:
+        return run.data_key == base.data_key
     if run.data.fingerprint == base.data.fingerprint:
         return True
     ours, theirs = run.data.test, base.data.test

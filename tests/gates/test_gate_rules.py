@@ -17,6 +17,7 @@ from edgekd.gates.check import check_run
 from edgekd.gates.finding import Finding
 from edgekd.pipeline import read_summary
 from edgekd.quality.retention import change
+from edgekd.registry.entry import entry_of, gather_named
 
 
 def check(run: Path, base: Path | None = None, gate: str | None = None) -> dict[str, Finding]:
@@ -155,6 +156,10 @@ def test_without_answers_the_two_are_compared_apart(released: Path, tmp_path: Pa
     assert "answers were not kept" in found.note
     assert found.outcome == "unverified"  # paired, it is kept: see above
     shutil.rmtree(next(old.glob("data-*")))
+    assert check(new, old, gate)["than accuracy"] == found  # of one key, so of one content
+    raw = json.loads((old / "summary.json").read_text())
+    next(stage for stage in raw["stages"] if stage["name"] == "data")["key"] = "0" * 12
+    (old / "summary.json").write_text(json.dumps(raw))
     assert "nobody can tell" in check(new, old, gate)["than accuracy"].note
     strict = gate.replace("}", ", unverified: fail}")
     assert check(new, old, strict)["than accuracy"].fails
@@ -206,12 +211,32 @@ def test_a_baseline_of_something_else_is_refused(released: Path, tmp_path: Path)
     _, old = copies(released, tmp_path)
     with pytest.raises(ConfigError, match="the run itself"):
         check(released, released)
-    path = next(old.glob("data-*")) / "dataset.json"
-    told = json.loads(path.read_text())
-    for field, value in (("labels", ["ant", "bee", "dog"]), ("name", "theirs")):
-        path.write_text(json.dumps(told | {field: value}))
+    for path, told, other in (
+        ("data-*/dataset.json", '"name": "mine"', '"name": "theirs"'),
+        ("export-*/student-float32.onnx.json", '"cat"', '"dog"'),
+    ):
+        (file,) = old.glob(path)
+        text = file.read_text()
+        assert text.count(told) == 1
+        file.write_text(text.replace(told, other))
         with pytest.raises(ConfigError, match=r"another kind.*(dog|theirs)"):
             check(released, old)
+        file.write_text(text)
+
+
+def test_an_entry_of_a_registry_is_a_baseline(released: Path, tmp_path: Path):
+    summary = read_summary(released)
+    entry = entry_of(released, gather_named(released, summary, "mine"), None)
+    for name, content in entry.items():
+        path = tmp_path / "entry" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    new = changed(released, tmp_path / "new", same)
+    assert check(new, tmp_path / "entry")["than accuracy"].outcome == "kept"
+    another_file(new)
+    found = check(new, tmp_path / "entry")
+    assert "answers were not kept" in found["than accuracy"].note
+    assert found["than size"].outcome == "kept"
 
 
 def test_damage_is_told(released: Path, tmp_path: Path):

@@ -135,3 +135,23 @@ def test_a_change_is_paired_as_a_gain_is():
     row = change(answering(list(after)), answering(list(before)), y, spec("classification", 3))
     assert row.value == pytest.approx(10 / 300)
     assert 0 < row.low < row.value < row.high
+
+
+def test_more_confidence_is_a_wider_interval_of_every_task():
+    y = RNG.integers(0, 3, 200)
+    numbers = RNG.normal(0, 1, (200, 1))
+    several = RNG.integers(0, 2, (200, 3)).astype(np.float32)
+    for task, targets, classes in (
+        ("classification", y, 3),
+        ("multilabel", several, 3),
+        ("regression", numbers, 1),
+    ):
+        exact = np.eye(3)[y] if task == "classification" else targets * 2 - (task == "multilabel")
+        first, second = (exact + RNG.normal(0, 1, exact.shape) for _ in range(2))
+        scale = {"target_mean": (0.0,), "target_std": (1.0,)} if task == "regression" else {}
+        wide, narrow = (
+            change(first, second, targets, spec(task, classes, **scale), confidence)
+            for confidence in (0.95, 0.6)
+        )
+        assert wide.low < narrow.low < narrow.high < wide.high
+        assert wide.value == narrow.value
