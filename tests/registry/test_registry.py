@@ -159,6 +159,17 @@ def test_a_run_without_a_model_is_not_promoted(run, place):
     assert registry_at(place).versions(NAME) == []
 
 
+def test_files_that_make_their_own_preprocessing_are_released_though_no_bundle_takes_them(tmp_path):
+    run = make_run(tmp_path, "digits")
+    beside = run / f"export-{KEY}" / "student-int8.onnx.json"
+    told = json.loads(beside.read_text())
+    told["edgekd"]["preprocess"] = "baked"
+    beside.write_text(json.dumps(told))
+    with pytest.raises(StageError, match="baked in"):
+        package(run, read_summary(run), ["linux"], out=tmp_path / "out")
+    assert add(run, str(tmp_path / "models")).version == "0.1.0"
+
+
 def test_a_summary_that_names_files_elsewhere_is_refused(tmp_path):
     run = make_run(tmp_path, "digits")
     summary = read_summary(run)
