@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from edgekd.errors import ConfigError
-from edgekd.spec import ModelSpec
+from edgekd.spec import InputSpec, ModelSpec
 
 ENDINGS = {"regression": "regressor"}
 """Of the name, by task; the others are classifiers."""
@@ -48,6 +48,12 @@ def names_of(pipeline: str, spec: ModelSpec) -> Names:
 def is_table(spec: ModelSpec) -> bool:
     """Whether a sample is a row of named columns."""
     return any(part.columns and part.kind in ("row", "codes") for part in spec.input.inputs)
+
+
+def is_picture(part: InputSpec) -> bool:
+    """Whether an app gives a picture, grey or colour, of any size. Pixels of other channels are
+    numbers: no picture has them."""
+    return part.kind == "image" and part.peak is not None and part.shape[0] in (1, 3)
 
 
 def check_version(text: str, where: str = "--version") -> str:

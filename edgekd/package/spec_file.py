@@ -8,7 +8,7 @@ import numpy as np
 
 from edgekd.data import sound
 from edgekd.package.deployable import DeployedFile
-from edgekd.package.naming import Names
+from edgekd.package.naming import Names, is_picture
 from edgekd.spec import DeployedSpec, InputSpec, NamedInputs, Quantization, SoundSpec
 
 FORMAT_VERSION = 1
@@ -53,7 +53,7 @@ def _input(part: InputSpec, told: DeployedSpec) -> dict[str, Any]:
         "quantization": _scale(scale),
         "mean": list(part.mean),
         "std": list(part.std),
-        "peak": part.peak,
+        "peak": part.peak if is_picture(part) else None,
         "sound": None if part.sound is None else _sound(part.sound),
         "columns": list(part.columns),
         "vocabulary": [list(values) for values in part.vocabulary],

@@ -49,6 +49,12 @@ TAGS = ModelSpec(
     labels=("red", "round", "ripe"),
     task="multilabel",
 )
+RGBA = ModelSpec(
+    name="linear",
+    input=InputSpec(kind="image", shape=(4, 2, 3), mean=(90.0,) * 4, std=(60.0,) * 4, peak=200.0),
+    labels=("x", "y"),
+)
+"""Of four channels, so no bitmap."""
 GOLDEN = {"digits": 4, "photos": 4, "speech": 2, "shop": 4, "wear": 4}
 
 
@@ -149,11 +155,17 @@ def test_other_inputs(made, jvm, tmp_path):
 def test_several_targets_and_several_labels(tmp_path, jvm, monkeypatch):
     monkeypatch.setitem(MODELS, "blend", BLEND)
     monkeypatch.setitem(MODELS, "tags", TAGS)
-    classes = {"blend": "blendregressor.BlendRegressor", "tags": "tagsclassifier.TagsClassifier"}
+    monkeypatch.setitem(MODELS, "rgba", RGBA)
+    classes = {
+        "blend": "blendregressor.BlendRegressor",
+        "tags": "tagsclassifier.TagsClassifier",
+        "rgba": "rgbaclassifier.RgbaClassifier",
+    }
     numbers = [1.5, -2.0, 300.25, 0.0, 7.0, 250.0]
     asked = {
         "blend": {"asks": "predict", "values": {"numbers": [4.25, -1.5], "codes": [2]}},
         "tags": {"asks": "classify", "samples": numbers},
+        "rgba": {"asks": "classify", "samples": 4 * numbers},
     }
     jobs, jars = [], []
     for name, class_name in classes.items():
@@ -163,8 +175,8 @@ def test_several_targets_and_several_labels(tmp_path, jvm, monkeypatch):
         jars.append(run / "aar/classes.jar")
         of_it = {"class": f"com.example.{class_name}", "assets": run / "aar/assets"}
         jobs.append({**of_it, "asked": [asked[name]]})
-    blend, tags = drive(jobs, tmp_path, [*jvm, *jars])
-    assert (blend["golden"], tags["golden"]) == (4, 1)
+    blend, tags, rgba = drive(jobs, tmp_path, [*jvm, *jars])
+    assert (blend["golden"], tags["golden"], rgba["golden"]) == (4, 1, 1)
     sample = {"numbers": np.array([[4.25, -1.5]], np.float32), "codes": np.array([[2]], np.int32)}
     wanted = BLEND.raw_targets(runtime_of(tmp_path / "blend").run(BLEND.input.normalise(sample)))
     assert blend["answers"][0]["answer"] == pytest.approx(

@@ -28,6 +28,7 @@ from edgekd.package.write import package
 from edgekd.pipeline import read_summary
 from edgekd.runtimes import load
 from edgekd.runtimes.predict import softmax
+from edgekd.spec import InputSpec, ModelSpec
 
 CLASSES = {
     "digits": "DigitsClassifier",
@@ -192,8 +193,30 @@ def test_the_command_answers_about_files(made, tmp_path):
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(np.arange(3000, dtype="<i2").tobytes())
     assert "%" in command(made[1], "speech", tmp_path / "a.wav").stdout
-    wrong = command(made[1], "speech", tmp_path / "four.npy", tmp_path / "rows.csv")
-    assert wrong.returncode == 1 and "Traceback" not in wrong.stderr
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "broken.csv").write_text("age,town,income\n1,x,2\n1," + 200_000 * "x" + ",2\n")
+    for name, path in (("speech", "four.npy"), ("digits", "empty.npy"), ("shop", "broken.csv")):
+        wrong = command(made[1], name, tmp_path / path)
+        assert wrong.returncode == 1 and "Traceback" not in wrong.stderr
+
+
+def test_pixels_of_four_channels_are_numbers_because_no_picture_has_them(tmp_path, monkeypatch):
+    shape = (4, 5, 6)
+    source = InputSpec(kind="image", shape=shape, mean=(90.0,) * 4, std=(60.0,) * 4, peak=255.0)
+    spec = ModelSpec(name="linear", input=source, labels=("a", "b"))
+    monkeypatch.setitem(MODELS, "rgba", spec)
+    run = make_run(tmp_path, "rgba", golden=False)
+    package(run, read_summary(run), ["linux"], version="1.2.0", out=run / "out")
+    (wheel,) = (run / "out/linux").glob("*.whl")
+    ZipFile(wheel).extractall(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    model = __import__("rgba_classifier").RgbaClassifier.create()
+    assert model.self_check() == 1
+    raw = np.random.default_rng(0).integers(0, 256, shape)
+    wanted = load(run / f"export-{KEY}/student-int8.onnx").run(source.normalise(raw[None]))
+    assert dict(model.classify(raw))["a"] == pytest.approx(softmax(wanted)[0, 0])
+    with pytest.raises(ValueError, match=r"shape is \(4, 5, 6\)"):
+        model.classify(np.zeros((5, 6, 3), np.uint8))
 
 
 def data_of(site: Path, name: str) -> Path:

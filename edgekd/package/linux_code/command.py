@@ -32,7 +32,7 @@ def main(make: Callable[[], Model], name: str, version: str) -> int:
         for path in given.files:
             for number, sample in enumerate(_samples(path, model.spec)):
                 print(f"{path}[{number}]: {_told(model, sample, given.top)}")
-    except (BundleError, ValueError, OSError) as error:
+    except (BundleError, ValueError, OSError, EOFError, csv.Error) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     return 0
