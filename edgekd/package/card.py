@@ -49,8 +49,8 @@ def card_of(model: Deployable, file: DeployedFile) -> str:
 def _head(model: Deployable, file: DeployedFile) -> Iterator[str]:
     yield f"# {model.names.artefact} {model.version}"
     yield ""
-    yield f"- licence of the model: {file.facts['license'] or 'not stated'}"
-    yield f"- author: {file.facts['author'] or 'not stated'}"
+    yield f"- licence of the model: {_plain(file.facts['license']) or 'not stated'}"
+    yield f"- author: {_plain(file.facts['author']) or 'not stated'}"
     kind = f"{file.format} file in {file.told.precision}"
     yield f"- {file.told.model.name}, a {kind} of {len(file.content):,} bytes"
 
@@ -62,7 +62,7 @@ def _use(file: DeployedFile) -> Iterator[str]:
     answer = ANSWERS[spec.task].format(n=len(spec.labels))
     yield f"It takes {' and '.join(map(_input_words, spec.input.inputs))}, and tells {answer}."
     if len(spec.labels) <= MOST_LABELS:
-        yield f"The answers: {', '.join(spec.labels)}."
+        yield f"The answers: {', '.join(map(_plain, spec.labels))}."
 
 
 def _input_words(part: InputSpec) -> str:
@@ -75,8 +75,8 @@ def _input_words(part: InputSpec) -> str:
     if part.kind == "series":
         return f"a window of {part.shape[1]} steps of {part.shape[0]} channels"
     if part.kind == "codes":
-        return f"categories ({', '.join(part.columns) or part.shape[0]})"
-    return f"numbers ({', '.join(part.columns) or part.shape[0]})"
+        return f"categories ({', '.join(map(_plain, part.columns)) or part.shape[0]})"
+    return f"numbers ({', '.join(map(_plain, part.columns)) or part.shape[0]})"
 
 
 def _data(model: Deployable) -> Iterator[str]:
@@ -237,4 +237,9 @@ def _made(model: Deployable, file: DeployedFile) -> Iterator[str]:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     for cells in (head, ["---"] * len(head), *rows):
-        yield f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in cells)} |"
+        yield f"| {' | '.join(_plain(cell).replace('|', '/') for cell in cells)} |"
+
+
+def _plain(text: str) -> str:
+    """On one line and without tags: labels are whatever the data had."""
+    return " ".join(text.split()).replace("<", "&lt;")

@@ -23,7 +23,7 @@ def contents(model: Deployable, file: DeployedFile) -> dict[str, bytes]:
         model_name(file): file.content,
         SPEC: as_json(spec),
         GOLDEN: as_json(golden_of(file, spec)),
-        LABELS: "".join(f"{label}\n" for label in file.told.model.labels).encode(),
+        LABELS: "".join(f"{' '.join(label.splitlines())}\n" for label in spec["labels"]).encode(),
         CARD: card_of(model, file).encode(),
     }
     return {**files, MANIFEST: as_json(manifest_of(model, file, files))}

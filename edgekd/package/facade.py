@@ -53,8 +53,6 @@ def facade_of(model: ModelSpec) -> Facade:
     """The facade of a model."""
     part = model.input.inputs[0]
     reader = READERS[asked_of(model).kind]
-    if reader == "Pictures" and part.shape[0] not in (1, 3):  # no bitmap has such channels
-        reader = "Numbers"
     if reader == "Numbers" and part.kind == "series":
         reader = "Windows"
     if model.task != "regression":
@@ -64,4 +62,4 @@ def facade_of(model: ModelSpec) -> Facade:
 
 def one_line(text: str) -> str:
     """As a comment can hold it: whatever it says, the line stays one and the comment open."""
-    return " ".join(text.replace("*/", "* /").replace("\\", "/").split())
+    return " ".join(text.replace("\\", "/").replace("*/", "* /").split())

@@ -6,20 +6,24 @@ import hashlib
 import json
 from pathlib import Path
 
+import made_runs
 import numpy as np
 import pytest
-from made_runs import KEY, MODELS, make_run
+from made_runs import KEY, MODELS, make_run, raw_samples
 from typer.testing import CliRunner
 
 from edgekd.cli import app
 from edgekd.config.package import PackageSettings
 from edgekd.errors import ConfigError, EdgekdError, StageError
+from edgekd.package.asked import asked_of
+from edgekd.package.facade import one_line
 from edgekd.package.naming import names_of
 from edgekd.package.target import TARGETS
 from edgekd.package.write import package, package_missing
 from edgekd.pipeline import RunResult, _package, read_summary
 from edgekd.progress import SILENT
 from edgekd.results import BudgetFigures
+from edgekd.spec import InputSpec, ModelSpec, NamedInputs
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +156,52 @@ def test_without_golden_samples_one_is_made_up(tmp_path):
     with pytest.raises(StageError, match="golden") as caught:
         make(make_run(tmp_path, "shop", golden=False), tmp_path / "shop-out", "linux")
     assert "export.golden=8" in caught.value.fix
+
+
+NUMBERS = InputSpec(
+    kind="row",
+    shape=(3000,),
+    mean=(0.0,) * 3000,
+    std=(1.0,) * 3000,
+    columns=tuple(f"c{number}" for number in range(3000)),
+)
+
+
+def test_of_a_wide_table_the_first_golden_sample_is_there_and_none_is_made_up(
+    tmp_path, monkeypatch
+):
+    """No language can make up a row, so a bundle without one could not check itself."""
+    monkeypatch.setitem(MODELS, "wide", ModelSpec(name="linear", input=NUMBERS, labels=("a", "b")))
+    samples = np.random.default_rng(0).normal(size=(4, 3000)).astype(np.float32)
+    monkeypatch.setattr(made_runs, "raw_samples", lambda name: samples)
+    make(make_run(tmp_path, "wide"), tmp_path / "out")
+    (path,) = (tmp_path / "out/apple").rglob("golden.json")
+    (sample,) = json.loads(path.read_text())["samples"]
+    assert list(sample["row"]) == list(NUMBERS.columns)
+    bare = make_run(tmp_path / "bare", "wide", golden=False)
+    for target in TARGETS:
+        with pytest.raises(StageError, match="None can be made up"):
+            make(bare, tmp_path / "none", target)
+
+
+HOSTILE = 'a"""*/\n## <script>|x'
+
+
+def test_what_data_is_called_stays_text_in_code_and_in_the_card(tmp_path, monkeypatch):
+    for text in ("ends *\\ static int x; /*", "*/", "\\u002a/", "*\n/"):
+        assert "*/" not in one_line(text) and "\\" not in one_line(text)
+    part = InputSpec(name=HOSTILE, kind="row", shape=(2,), mean=(0.0,), std=(1.0,))
+    several = NamedInputs(inputs=(part, part.model_copy(update={"name": "plain"})))
+    about = asked_of(ModelSpec(name="n", input=several, labels=("x", "y"))).about
+    assert "plain" in about and not set('"*/\n<') & set(about)
+    spec = MODELS["digits"].model_copy(update={"labels": (HOSTILE, *"123456789")})
+    monkeypatch.setitem(MODELS, "odd", spec)
+    monkeypatch.setattr(made_runs, "raw_samples", lambda name: raw_samples("digits"))
+    (made,) = make(make_run(tmp_path, "odd"), tmp_path / "out", "android")
+    card = (made.folder / "MODEL_CARD.md").read_text()
+    assert "\n## &lt;" not in card and "<script" not in card and "&lt;script>" in card
+    assert len((made.folder / "raw/labels.txt").read_text().splitlines()) == 10
+    assert json.loads((made.folder / "raw/spec.json").read_text())["labels"][0] == HOSTILE
 
 
 def test_a_run_makes_the_bundles_that_it_lacks_and_wants_a_version_for_another_model(tmp_path):
