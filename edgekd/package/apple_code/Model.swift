@@ -15,17 +15,36 @@ public final class Model: @unchecked Sendable {
         let spec = try Spec.read(files.verified("spec.json"))
         _ = try files.verified(spec.model)
         let environment = try ORTEnv(loggingLevel: ORTLoggingLevel.warning)
+        let path = folder.appendingPathComponent(spec.model).path
+        session = try Model.opened(environment, path, options)
+        self.files = files
+        self.spec = spec
+        self.environment = environment
+    }
+
+    private static func opened(_ environment: ORTEnv, _ path: String, _ options: Options) throws
+        -> ORTSession
+    {
+        if let exact = try? Model.opened(environment, path, options, exact: true) {
+            return exact
+        }
+        // weights that share a zero point cannot be loaded so
+        return try Model.opened(environment, path, options, exact: false)
+    }
+
+    /// - Parameter exact: whether int8 products must not saturate on x86-64; see docs/export.md.
+    private static func opened(
+        _ environment: ORTEnv, _ path: String, _ options: Options, exact: Bool
+    ) throws -> ORTSession {
         let settings = try ORTSessionOptions()
         try settings.setIntraOpNumThreads(Int32(options.threads))
+        try settings.addConfigEntry(
+            withKey: "session.x64quantprecision", value: exact ? "1" : "0")
         if options.accelerator == .coreML {
             let coreML = ORTCoreMLExecutionProviderOptions()
             try settings.appendCoreMLExecutionProvider(with: coreML)
         }
-        let path = folder.appendingPathComponent(spec.model).path
-        session = try ORTSession(env: environment, modelPath: path, sessionOptions: settings)
-        self.files = files
-        self.spec = spec
-        self.environment = environment
+        return try ORTSession(env: environment, modelPath: path, sessionOptions: settings)
     }
 
     /// The outputs of one sample: logits, or a regression's standardised numbers.

@@ -120,7 +120,8 @@ struct Pictures: Reader {
                 let low = max(Int(centre - support + 0.5), 0)
                 let high = min(Int(centre + support + 0.5), from)
                 let near = (low..<high).map { at -> Double in
-                    max(0.0, 1.0 - abs((Double(at) - centre + 0.5) * (1.0 / support)))
+                    let distance: Double = (Double(at) - centre + 0.5) * (1.0 / support)
+                    return max(0.0, 1.0 - abs(distance))
                 }
                 let sum = near.reduce(0.0, +)
                 first.append(low)

@@ -67,7 +67,9 @@ struct Sounds: Reader {
     func madeUp(_ number: Int) throws -> [[Float]] {
         try raw(
             (0..<samples).map { i -> Float in
-                Float(((2 * number + 1) * i * i + 37 * i) % 65536) / 32768 - 1
+                let square: Int = (2 * number + 1) * i * i
+                let step: Int = (square + 37 * i) % 65536
+                return Float(step) / 32768 - 1
             })
     }
 
@@ -143,8 +145,9 @@ struct Sounds: Reader {
         var cosine = 1.0
         var sine = 1.0
         for term in stride(from: 9, to: 0, by: -1) {
-            cosine = 1.0 - z * cosine / Double((2 * term - 1) * (2 * term))
-            sine = 1.0 - z * sine / Double((2 * term) * (2 * term + 1))
+            let even: Int = 2 * term
+            cosine = 1.0 - z * cosine / Double((even - 1) * even)
+            sine = 1.0 - z * sine / Double(even * (even + 1))
         }
         sine *= x
         var both = swap ? (sine, cosine) : (cosine, sine)
