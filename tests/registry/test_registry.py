@@ -304,7 +304,11 @@ def test_of_two_processes_that_write_a_version_at_once_exactly_one_wins(tmp_path
         )
         for name in ("a", "b")
     ]
-    told = [writer.communicate(timeout=120)[0].split() for writer in writers]
+    try:
+        told = [writer.communicate(timeout=300)[0].split() for writer in writers]
+    finally:
+        for writer in writers:
+            writer.kill()
     assert [writer.returncode for writer in writers] == [0, 0]
     assert sorted(map(int, told[0] + told[1])) == list(range(40))
     for name, won in zip("ab", told, strict=True):
