@@ -59,4 +59,6 @@ def _number(told: dict[str, Any], name: str, least: float, most: float) -> float
     value = told.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return least
-    return min(max(float(value), least), most)
+    if value > most:
+        return most
+    return float(value) if value >= least else least  # NaN is least, too

@@ -7,6 +7,7 @@ back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +180,7 @@ def read_work(
             raw = b"".join(work.outputs[part] for part in range(len(work.expected)))
             shape = (prepared.count, *prepared.answer.shape[1:])
             outputs = file.real(np.frombuffer(raw, prepared.answer.dtype).reshape(shape))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise StageError(
             "The browser's answer is not whole.",
             where=f"{work.order['title']}: {error}",
@@ -200,7 +201,7 @@ def _result(told: dict[str, Any], times: NDArray[Any], prepared: Prepared) -> di
     warnings = list(prepared.warnings)
     if batch > 1:
         warnings.append(
-            f"the browser's clock tells {float(told['timer_us']):.3g} µs, so {batch} runs are "
+            f"the browser's clock tells {_finite(told['timer_us']):.3g} µs, so {batch} runs are "
             "timed together: p90 to p99, the least and the most are those of their means"
         )
     if told.get("hidden"):
@@ -208,14 +209,14 @@ def _result(told: dict[str, Any], times: NDArray[Any], prepared: Prepared) -> di
     warmup = told["warmup"]
     return {
         "ok": True,
-        "load_ms": float(told["load_ms"]),
-        "first_us": float(told["first_us"]),
+        "load_ms": _finite(told["load_ms"]),
+        "first_us": _finite(told["first_us"]),
         "latency_us": agent.distribution(times),
         "quantiles_us": [round(float(q), 3) for q in np.percentile(times / 1e3, agent.PER_MILLE)],
         "warmup": {
             "runs": int(warmup["runs"]),
-            "seconds": float(warmup["seconds"]),
-            "mean_us": float(warmup["mean_us"]),
+            "seconds": _finite(warmup["seconds"]),
+            "mean_us": _finite(warmup["mean_us"]),
             "steady": bool(warmup["steady"]),
         },
         "energy_uj": None,
@@ -230,6 +231,14 @@ def _result(told: dict[str, Any], times: NDArray[Any], prepared: Prepared) -> di
         "disturbed": disturbed,
         "warnings": warnings + disturbed,
     }
+
+
+def _finite(told: Any) -> float:
+    """A figure; Python's JSON takes NaN and Infinity for numbers, which no result may hold."""
+    value = float(told)
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is no figure")
+    return value
 
 
 def model_title(path: Path, threads: int) -> str:
