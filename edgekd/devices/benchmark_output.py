@@ -19,7 +19,7 @@ MEGABYTE = 1 << 20
 SUMMARY = "Inference timings in us: "
 REGULAR = "Operator-wise Profiling Info for Regular Benchmark Runs"
 RUN_ORDER = "= Run Order ="
-NUMBER = r"[-+.0-9eE]+"
+NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 
 
 @dataclass(frozen=True)

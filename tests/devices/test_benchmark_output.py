@@ -119,6 +119,11 @@ def test_a_large_mean_is_written_with_an_exponent():
     assert read(f"{HEAD}{WARM}\n\n{line}\n{TAIL}").runs.mean == 2.95034e6
 
 
+def test_words_that_look_like_numbers_are_none():
+    said = "INFO: mode=easy kind=... level=-\n"
+    assert read(said + WHOLE) == read(WHOLE)
+
+
 def test_peak_memory():
     peak = "INFO: Overall peak memory footprint (MB) via periodic monitoring: 12.5\n"
     assert read(WHOLE + peak).peak_bytes == 12.5 * 2**20
