@@ -45,7 +45,11 @@ class AndroidDevice(RemoteDevice):
     def connect(self) -> None:
         """See `Device.connect`."""
         super().connect()
-        self._look()
+        try:
+            self._look()
+        except BaseException:
+            self.close()
+            raise
 
     def _look(self) -> None:
         """Reads the phone's facts; from then on jobs run on the profile's cores."""

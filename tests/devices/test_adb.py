@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -278,6 +279,20 @@ def test_a_full_phone(phone, tmp_path):
     finally:
         subprocess.run(["umount", str(to)], check=True)
     assert "large.tflite on phone" in caught.value.where
+
+
+def test_a_connection_that_fails_at_its_end_leaves_nothing_there(server, tmp_path):
+    """The shell is this machine's own, which has no core 99 either."""
+    adbd = Adbd(tmp_path, lambda line: ["sh", "-c", line])
+    there = {"python": sys.executable, "folder": str(tmp_path / "edgekd")}
+    try:
+        error = refused(profile(serial=adbd.serial, use_cores=(99,), **there))
+    finally:
+        adb.ask("disconnect", adbd.serial)
+        adbd.unplug()
+    assert error.what == "The phone has no core 99 that runs."
+    assert list((tmp_path / "edgekd/files").iterdir())
+    assert not list((tmp_path / "edgekd/jobs").iterdir())
 
 
 def test_a_phone_that_does_not_trust_this_machine(server, tmp_path):
