@@ -18,7 +18,7 @@ from edgekd.bench.compare import within
 from edgekd.bench.result import BenchResult
 from edgekd.bench.table import format_bench
 from edgekd.config.device import DeviceSettings
-from edgekd.devices import browser_link
+from edgekd.devices import browser_link, browser_server
 from edgekd.devices.browser import BrowserDevice
 from edgekd.devices.browser_link import CannotRun
 from edgekd.devices.local import LocalDevice
@@ -128,6 +128,30 @@ def test_a_browser_that_goes_away_is_told_within_a_bound(digits, device, tmp_pat
             device.run(job, timeout=600)
     assert "int8.onnx, 1 thread" in caught.value.where and "6 s" in caught.value.where
     assert "keep the page open" in caught.value.fix
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["next", "jobs/1/result"])
+def test_a_page_whose_message_was_lost_does_not_seem_to_be_there(
+    digits, device, tmp_path, monkeypatch, lost
+):
+    """It gives up, and so edgekd does not wait for it until the job's time is over."""
+    monkeypatch.setattr(browser_link, "SILENCE", 5.0)
+    post = browser_server.Handler._post
+
+    def unreliable(self: browser_server.Handler, name: str) -> None:
+        if name == lost:
+            self.close_connection = True
+        else:
+            post(self, name)
+
+    monkeypatch.setattr(browser_server.Handler, "_post", unreliable)
+    job = {"model": device.push(digits / "int8.onnx"), **SHORT}
+    with opened(device.address, tmp_path / "profile"):
+        device.connect()
+        with pytest.raises(StageError, match="went away in the middle") as caught:
+            device.run(job, timeout=60)
+    assert "5 s" in caught.value.where
 
 
 @pytest.mark.slow

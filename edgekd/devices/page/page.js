@@ -139,29 +139,30 @@ function progress(share, text) {
   $("step").textContent = text;
 }
 
-// Runs a job in a fresh worker; resolves when its result, or its problem, was sent.
+// Runs a job in a fresh worker; resolves when its result, or its problem, was sent, and rejects when
+// that cannot be.
 function run(order, timerUs) {
   $("now").hidden = false;
   $("title").textContent = order.title;
   progress(0, "Loading the runtime");
   hidden = document.hidden;
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const worker = new Worker(new URL("worker.js", BASE));
-    const fail = async (text) => {
+    const fail = (text) => {
       worker.terminate();
       showResult(order.title, null, text);
-      await post(`jobs/${order.number}/problem`, { problem: text }).catch(() => null);
-      resolve();
+      post(`jobs/${order.number}/problem`, { problem: text }).then(resolve, reject);
     };
     worker.onerror = (event) => fail(event.message || "the worker could not be started");
-    worker.onmessage = async ({ data }) => {
+    worker.onmessage = ({ data }) => {
       if (data.step) return progress(data.share, data.step);
       if (data.problem) return fail(data.problem);
       worker.terminate();
       progress(1, "Sending the result");
-      const sent = await post(`jobs/${order.number}/result`, { ...data.result, hidden });
-      if (sent.ok) showResult(order.title, data.p50, data.answers);
-      resolve();
+      post(`jobs/${order.number}/result`, { ...data.result, hidden }).then((sent) => {
+        if (sent.ok) showResult(order.title, data.p50, data.answers);
+        resolve();
+      }).catch(reject);
     };
     worker.postMessage({ order, base: BASE.href, session, timerUs });
   });
@@ -178,21 +179,24 @@ async function main() {
   const alive = setInterval(() => post("alive", {}).catch(() => null), ALIVE_MS);
   navigator.wakeLock?.request("screen").catch(() => null);
   state("Connected");
-  for (let seen = 0; ;) {
-    const answer = await post("next", { seen });
-    if (!answer.ok) return state(await answer.text(), "failed");
-    const order = await answer.json();
-    if (order.over) break;
-    if (!order.number) continue;
-    state("Measuring", "works");
-    await run(order, found.timer_us);
-    seen = order.number;
-    $("now").hidden = true;
-    state("Connected");
+  try {
+    for (let seen = 0; ;) {
+      const answer = await post("next", { seen });
+      if (!answer.ok) return state(await answer.text(), "failed");
+      const order = await answer.json();
+      if (order.over) break;
+      if (!order.number) continue;
+      state("Measuring", "works");
+      await run(order, found.timer_us);
+      seen = order.number;
+      $("now").hidden = true;
+      state("Connected");
+    }
+  } finally {
+    clearInterval(alive); // a page that does no more jobs must not seem to be there
   }
   $("now").hidden = true;
   $("wait").hidden = true;
-  clearInterval(alive);
   state("Done", "done");
   $("keep").textContent = "The results are with edgekd. This page may be closed.";
 }
