@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,8 @@ from edgekd.errors import ConfigError, StageError
 T = TypeVar("T")
 WILD = "*?["
 """What makes a name a pattern, as in a shell."""
+PAUSE = 0.5
+"""Seconds before a board is tried once more."""
 
 
 def named_devices(names: Sequence[str], base: Path | None = None) -> tuple[str, ...]:
@@ -51,14 +54,19 @@ def on_each(
     Boards at the other end of ssh work at once, those of one address one after the other. What
     runs on this machine (`local`, emulators) comes after them and takes turns, so that nothing else
     is at work here while it is timed. A board that fails is tried once more: connections drop.
+
+    Ctrl-C reaches the ssh clients, too, so that boards fail with it: nothing is begun after it.
     """
     done: dict[str, T] = {}
     failed: dict[str, StageError] = {}
+    stopped = threading.Event()
 
     def attempt(group: Sequence[DeviceSettings]) -> None:
         for device in group:
+            if stopped.is_set():
+                return
             try:
-                done[device.name] = _twice(device, measure)
+                done[device.name] = _twice(device, measure, stopped)
             except StageError as error:
                 failed[device.name] = error
 
@@ -68,7 +76,11 @@ def on_each(
             boards.setdefault((device.host, device.port), []).append(device)
     if boards:
         with ThreadPoolExecutor(len(boards)) as pool:
-            list(pool.map(attempt, boards.values()))
+            try:
+                list(pool.map(attempt, boards.values()))
+            except BaseException:
+                stopped.set()
+                raise
     attempt([device for device in devices if device.kind != "ssh"])
     order = [device.name for device in devices]
     return (
@@ -77,10 +89,12 @@ def on_each(
     )
 
 
-def _twice(device: DeviceSettings, measure: Callable[[DeviceSettings], T]) -> T:
+def _twice(
+    device: DeviceSettings, measure: Callable[[DeviceSettings], T], stopped: threading.Event
+) -> T:
     try:
         return measure(device)
     except StageError:
-        if device.kind != "ssh":
+        if device.kind != "ssh" or stopped.wait(PAUSE):
             raise
         return measure(device)

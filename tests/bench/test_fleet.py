@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from edgekd.bench import fleet
 from edgekd.bench.fleet import named_devices, on_each
 from edgekd.config.device import DeviceSettings
 from edgekd.errors import ConfigError, StageError
@@ -67,7 +68,8 @@ def test_two_names_of_one_board_take_turns():
     assert list(done) == ["a", "b"]
 
 
-def test_a_board_is_tried_once_more_and_stops_nobody():
+def test_a_board_is_tried_once_more_and_stops_nobody(monkeypatch):
+    monkeypatch.setattr(fleet, "PAUSE", 0.0)
     tries: list[str] = []
 
     def measure(device: DeviceSettings) -> int:
@@ -83,3 +85,28 @@ def test_a_board_is_tried_once_more_and_stops_nobody():
     assert tries == ["gone", "gone", "dropped", "dropped", "b", "local"]
     assert done == {"dropped": 4, "b": 5}
     assert list(failed) == ["local", "gone"] and "gone" in str(failed["gone"])
+
+
+def test_nothing_is_begun_after_ctrl_c(monkeypatch):
+    """The key ends the ssh clients as well, so that a board fails while the rest is left."""
+    monkeypatch.setattr(fleet, "PAUSE", 60.0)  # it is over as soon as the key is known of
+    tries: list[str] = []
+    begun = threading.Event()
+
+    def measure(device: DeviceSettings) -> int:
+        tries.append(device.name)
+        if device.name == "a":
+            assert begun.wait(60)
+            raise KeyboardInterrupt
+        begun.set()
+        raise StageError("The connection to the device dropped.")
+
+    devices = [
+        board("a", "one"),
+        board("b", "two"),
+        board("c", "two"),
+        DeviceSettings(name="local"),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        on_each(devices, measure)
+    assert sorted(tries) == ["a", "b"]
