@@ -33,7 +33,7 @@ def test_a_single_stream_is_the_90th_percentile_of_enough_queries(tmp_path):
 
 def test_too_few_queries_are_told():
     times = Latency(p50=10, p90=20, p99=30, mean=12, std=1, n=50)
-    found = single_stream(times, [{"latency_us": {"p90": 20.0}}])
+    found = single_stream(times, [{"latency_us": {"p90": 20.0, "mean": 12.0, "n": 50}}])
     assert found.low is None and found.high is None
     assert found.seconds == pytest.approx(50 * 12e-6)
     assert found.note == "50 queries, and the rules ask for 1024"
@@ -90,3 +90,37 @@ def test_the_command(tmp_path):
     assert done.exit_code == 0, done.output
     assert "samples a second" in done.output.replace("\n", " ")
     assert json.loads(out.read_text())["rows"][0]["scenario"]["name"] == "offline"
+
+
+def test_runs_that_a_browser_times_together_are_all_counted():
+    times = Latency(p50=10, p90=20, p99=30, mean=12, std=1, n=700)
+    part = {"latency_us": {"p90": 20.0, "mean": 12.0, "n": 350}}
+    found = single_stream(times, [{**part, "batch": 4}, {**part, "batch": 2}])
+    assert found.samples == 350 * 6 and found.seconds == pytest.approx(350 * 6 * 12e-6)
+    assert found.note == "of the means of 4 queries: the clock tells no single ones"
+
+
+def test_offline_where_an_open_batch_is_not_open_inside(tmp_path):
+    """Files of others name an axis "batch" and reshape to a fixed one behind it."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("Reshape", ["input", "one"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "fixed inside",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 2])],
+        [
+            numpy_helper.from_array(np.array([1, -1], np.int64), "one"),
+            numpy_helper.from_array(np.ones((4, 2), np.float32), "w"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "theirs.onnx")
+    (row,) = bench_files([tmp_path / "theirs.onnx"], SHORT, more=More(scenario="offline")).rows
+    assert row.scenario is not None and row.scenario.batch == 1
+    assert row.scenario.note == "its batch is open, and 2 samples at once are an error"
