@@ -20,8 +20,8 @@ from edgekd.errors import ConfigError, DataError
 from edgekd.results import Figures, Latency
 from edgekd.store import write_atomic
 
-Words = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f<>|`\\]*$")]
-"""Shown in tables of others: no markup and no line breaks."""
+Words = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f<>\[\]|`\\]*$")]
+"""Shown in tables of others: no markup, links or pictures, and no line breaks."""
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 LARGEST = 1 << 20
 """Bytes of a file."""
@@ -164,7 +164,7 @@ def submit(result: BenchResult, kinds: dict[str, str], folder: Path) -> Path:
 
 def _words(text: str) -> str:
     """As `Words` allow it; a browser does not always tell its processor."""
-    return re.sub(r"[\x00-\x1f<>|`\\]", " ", text)[:200].strip() or "unknown"
+    return re.sub(r"[\x00-\x1f<>\[\]|`\\]", " ", text)[:200].strip() or "unknown"
 
 
 def _row(row: BenchRow) -> SubmittedRow:
@@ -177,7 +177,7 @@ def _row(row: BenchRow) -> SubmittedRow:
     governors = [process.before.governor for process in row.runs if process.before.governor]
     return SubmittedRow(
         **kept,
-        model=path.name,
+        model=_words(path.name),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         accuracy=row.accuracy.value if row.accuracy else None,
         metric=row.accuracy.metric if row.accuracy else None,

@@ -72,6 +72,15 @@ def test_a_phones_row_has_fewer_percentiles(result, tmp_path):
         submit(BenchResult.model_validate(told), {"phone": "adb"}, tmp_path)
 
 
+def test_a_files_name_is_written_as_the_schema_allows_it(result, model, tmp_path):
+    odd = tmp_path / "net`[1]|a.onnx"
+    odd.write_bytes(model.read_bytes())
+    rows = [row.model_copy(update={"model": str(odd)}) for row in result.rows]
+    path = submit(result.model_copy(update={"rows": rows}), KINDS, tmp_path / "sent-in")
+    (machine,) = read_submission(path).measured
+    assert machine.rows[0].model == "net  1  a.onnx"
+
+
 def test_what_is_not_written(result, tmp_path):
     quick = result.model_copy(update={"settings": {**result.settings, "quick": True}})
     with pytest.raises(ConfigError, match="too short"):
@@ -91,6 +100,7 @@ def test_what_is_not_written(result, tmp_path):
         (("measured", 0, "device", "processor"), "<script>alert(1)</script>"),
         (("measured", 0, "rows", 0, "model"), "a | b"),
         (("measured", 0, "rows", 0, "model"), "two\nlines"),
+        (("measured", 0, "rows", 0, "model"), "![x](http://example.com/x.png)"),
         (("measured", 0, "rows", 0, "sha256"), "abc"),
         (("measured", 0, "rows", 0, "latency_us", "p50"), -1.0),
         (("measured", 0, "rows", 0, "latency_us", "p50"), float("nan")),
