@@ -53,23 +53,42 @@ def _side(row: Limited, ends: Interval) -> Outcome:
 
 
 def _interval(row: Limited, run: Judged, confidence: float) -> Interval:
-    """Of what was reached; of several seeds, of their mean."""
-    if len(row.values) > 1:
-        return mean_interval(row.values, confidence)[1:]
-    if row.kind == "p50":
+    """Of what was reached.
+
+    Of several seeds, of their mean, and no narrower than that of the first seed's test samples:
+    seeds that answer alike tell nothing about other samples.
+    """
+    if row.kind == "p50" and len(row.values) == 1:
         return of_median(row.bench[0], confidence)
+    value, ends = _of_samples(row, run, confidence)
+    if len(row.values) == 1:
+        return ends
+    mean, low, high = mean_interval(row.values, confidence)
+    if ends == NOTHING:
+        return low, high
+    return min(low, mean + ends[0] - value), max(high, mean + ends[1] - value)
+
+
+def _of_samples(row: Limited, run: Judged, confidence: float) -> tuple[float, Interval]:
+    """What the first seed reached, with the interval that its test samples give."""
     if row.kind == "mae":
-        error = next(m for m in run.file.metrics if (m.name, m.target) == MAE)
-        return stretched(error.value, (error.low, error.high), confidence)
+        errors = [m for m in run.file.metrics if (m.name, m.target) == MAE]
+        if errors:
+            ends = errors[0].low, errors[0].high
+            return errors[0].value, stretched(errors[0].value, ends, confidence)
     score = run.file.accuracy
     if row.kind == "score" and score is not None:
-        return of_score(score, confidence)
-    if row.kind == "drop" and score is not None and row.value is not None:
-        return _drop(row.value, score, run, confidence)
-    return NOTHING
+        return score.value, of_score(score, confidence)
+    teacher = teachers(run.summary.models).get(run.summary.seed)
+    if row.kind == "drop" and score is not None and teacher is not None:
+        drop = teacher.value - score.value
+        return drop, _drop(drop, teacher, score, run, confidence)
+    return 0.0, NOTHING
 
 
-def _drop(drop: float, score: Accuracy, run: Judged, confidence: float) -> Interval:
+def _drop(
+    drop: float, before: Accuracy, score: Accuracy, run: Judged, confidence: float
+) -> Interval:
     """Of the teacher's score less the student's: paired by sample where both left their answers."""
     from edgekd.quality.retention import change
 
@@ -77,9 +96,6 @@ def _drop(drop: float, score: Accuracy, run: Judged, confidence: float) -> Inter
     if ours is not None and teacher is not None and run.data is not None:
         found = change(teacher, ours, run.data.test.y, run.data.model_spec(""), confidence)
         return drop + found.low - found.value, drop + found.high - found.value
-    before = teachers(run.summary.models).get(run.summary.seed)
-    if before is None:
-        return NOTHING
     return difference(
         before.value, of_score(before, confidence), score.value, of_score(score, confidence)
     )

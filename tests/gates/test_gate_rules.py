@@ -63,6 +63,30 @@ def test_a_limit_must_be_shown_with_a_confidence(released: Path, tmp_path: Path)
     assert check(new, gate="accuracy: 98 %\nconfidence: 95 %")["accuracy"].outcome == "failed"
 
 
+def test_seeds_that_answer_alike_are_no_surer_than_their_samples(released: Path, tmp_path: Path):
+    """Student's t of equal numbers has no width."""
+
+    def twice(raw: dict[str, Any]) -> None:
+        seed = raw["seed"] + 1
+        raw["models"] += [{**m, "seed": seed} for m in raw["models"]]
+
+    new, _ = copies(released, tmp_path, twice)
+    n = len(np.load(next(new.glob("distill-*")) / "test_logits.npy"))
+    answered(new, np.arange(n) < round(0.9 * n))
+    raw = json.loads((new / "summary.json").read_text())
+    for model in raw["models"]:
+        if model["stage"] == "student" and model["format"] == "onnx":
+            model["accuracy"] = student(raw)["accuracy"]
+        if model["stage"] == "teacher":
+            model["accuracy"] = {**model["accuracy"], "value": 0.91}
+    (new / "summary.json").write_text(json.dumps(raw))
+    gate = "accuracy: {}\naccuracy_drop: {}\nconfidence: 95 %"
+    found = check(new, gate=gate.format("89 %", "1.5 %"))
+    assert [found[name].outcome for name in ("accuracy", "accuracy drop")] == ["unverified"] * 2
+    found = check(new, gate=gate.format("75 %", "15 %"))
+    assert [found[name].outcome for name in ("accuracy", "accuracy drop")] == ["kept"] * 2
+
+
 def test_the_teachers_distance_is_paired(released: Path, tmp_path: Path):
     """As wide as the paired interval of the answers, which is narrower than two apart."""
     new, _ = copies(released, tmp_path)
