@@ -122,3 +122,19 @@ def test_the_actions_steps_check_a_run(released: Path, tmp_path: Path):
     assert "**failed** | size" in (tmp_path / "summary.md").read_text()
     assert ElementTree.parse(tmp_path / "edgekd-check.xml").getroot().get("failures") == "1"
     assert not list(tmp_path.glob("pwned*"))
+    # A second check of the same job that ends before its verdicts does not tell those of the first.
+    environment["RUN"] = str(tmp_path / "nothing")
+    told = (tmp_path / "summary.md").read_text()
+    assert step("Check") == 2 and step("Tell") == 0
+    assert (tmp_path / "summary.md").read_text() == told
+    assert not (tmp_path / "edgekd-check.xml").exists()
+
+
+def test_two_checks_of_a_workflow_can_be_uploaded():
+    """upload-artifact refuses a name that was taken."""
+    action = yaml.safe_load(ACTION.read_text())
+    (upload,) = [
+        step for step in action["runs"]["steps"] if "upload-artifact" in step.get("uses", "")
+    ]
+    assert upload["with"]["name"] == "${{ inputs.artifact }}"
+    assert action["inputs"]["artifact"]["default"]
