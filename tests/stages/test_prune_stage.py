@@ -29,6 +29,9 @@ from edgekd.stages import data, prune
 from edgekd.stages.base import Job, Made
 
 STUDENT = ModelSettings(name="resnet8", width=0.5)
+WIDE = ModelSettings(name="resnet8", width=2)
+"""Its time is that of its convolutions: of the narrow one's few microseconds the most are the
+runtime's own, and do not go with its channels."""
 TRAIN = {"epochs": 1, "batch_size": 64, "precision": "float32"}
 
 
@@ -130,20 +133,21 @@ def test_a_latency_is_measured_of_files(root: Path, tmp_path: Path):
             told.append(text)
 
     stage = prune.PruneStage(
-        prune=PruneSettings.model_validate({"train": TRAIN, "target": "latency", "keep": 0.9}),
+        prune=PruneSettings.model_validate({"train": TRAIN, "target": "latency", "keep": 0.7}),
         method=LabelsSettings(),
         augment=Augment(),
         format="tflite",
         precision="int8",
     )
-    inputs = {"data": root / "data", "student": root / "student"}
+    known = load_data(root / "data")
+    wide = build(WIDE, known.spec, known.classes)
+    save(wide, WIDE, known.model_spec("student"), tmp_path / "wide")
+    inputs = {"data": root / "data", "student": tmp_path / "wide"}
     (tmp_path / "p").mkdir()
     prune.run(Job(stage, inputs, tmp_path / "p", "prune", 0, root, Told()))
     times = [float(text.split()[-2]) for text in told if text.endswith("ms")]
-    assert len(times) >= 2 and min(times) <= 0.9 * times[0] + 0.001  # they are told so finely
-    known = load_data(root / "data")
-    student, pruned = load(root / "student").model, load(tmp_path / "p").model
-    assert macs(pruned, known.spec) < macs(student, known.spec)
+    assert len(times) >= 2 and min(times) <= 0.7 * times[0] + 0.001  # they are told so finely
+    assert macs(load(tmp_path / "p").model, known.spec) < macs(wide, known.spec)
 
 
 @pytest.mark.slow
