@@ -22,7 +22,7 @@ def list_() -> None:
     from edgekd.devices.check import profiles
     from edgekd.report.terminal import text_table
 
-    console().print(text_table(profiles()))
+    console().print(text_table(profiles(), prose=2))
 
 
 @devices.command()

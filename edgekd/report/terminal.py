@@ -234,9 +234,17 @@ def _verdict(budget: figures.BudgetFigures) -> RenderableType:
     return Text.assemble((word, style), f"  {budget.name}: {reached} ({limit})")
 
 
-def text_table(rows: Sequence[tuple[str, ...]]) -> RenderableType:
+NAME_WIDTH = 16
+"""Characters of a name that stay together where a terminal is too narrow for the table."""
+
+
+def text_table(rows: Sequence[tuple[str, ...]], prose: int = 0) -> RenderableType:
     """Rows as a table whose first row is its head; figures stand right, the first column left.
-    Names such as `[conv]:0` are shown as they are.
+    Names such as `[conv]:0` are shown as they are, and go on in the next line rather than being
+    cut off.
+
+    Args:
+        prose: of the last columns, how many hold sentences.
     """
     from rich import box
     from rich.table import Table
@@ -244,8 +252,11 @@ def text_table(rows: Sequence[tuple[str, ...]]) -> RenderableType:
 
     head, *body = rows
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for index, name in enumerate(head):
-        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
+    longest = max((len(row[0]) for row in rows), default=0)
+    table.add_column(head[0], overflow="fold", min_width=min(longest, NAME_WIDTH))
+    for index, name in enumerate(head[1:], 1):
+        sentences = index >= len(head) - prose
+        table.add_column(name, justify="left" if sentences else "right", no_wrap=not sentences)
     for row in body:
         table.add_row(*map(Text, row))
     return table

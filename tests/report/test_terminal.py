@@ -185,3 +185,13 @@ def test_a_name_in_brackets_is_no_markup():
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(text_table([("operator", "time"), ("[conv/relu]:0", "1 µs")]))
     assert "[conv/relu]:0" in console.export_text()
+
+
+def test_names_and_sentences_are_not_cut_off_where_the_terminal_is_narrow():
+    console = Console(width=60, record=True, file=io.StringIO())
+    told = "with this sentence going on beyond the end of its line"
+    console.print(text_table([("name", "what"), ("arm64-emulator", f"a device {told}")], prose=1))
+    console.print(text_table([("model", "p50"), ("a-long-name-of-a-file/" * 4, "12.3 µs")]))
+    words = console.export_text()
+    assert "…" not in words and "arm64-emulator" in words and "12.3 µs" in words
+    assert words.split().count("sentence") == words.split().count("beyond") == 1
