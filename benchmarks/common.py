@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -93,7 +94,7 @@ def finish(
     result = {
         "benchmark": name,
         "title": title,
-        "command": " ".join(["python -m", module, *_portable(sys.argv[1:])]),
+        "command": shlex.join(["python", "-m", module, *_portable(sys.argv[1:])]),
         **start,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": runs,
