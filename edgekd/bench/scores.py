@@ -20,8 +20,6 @@ from edgekd.spec import InputSpec, ModelSpec, Task
 
 OUTPUTS = "outputs.npy"
 """What a job calls the file of its outputs."""
-ROWS = 64
-"""Samples that this machine computes at once."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Scores:
         self.foreign = foreign
         self.inputs: dict[str, Path] = {}
         self.folder = folder
-        self._here: dict[Path, NDArray[np.float32]] = {}
+        self._known: dict[Path, NDArray[np.float32]] = {}
         for number, (name, values) in enumerate(named(x).items()):
             self.inputs[name] = folder / f"inputs{number}.npy"
             np.save(self.inputs[name], values, allow_pickle=False)
@@ -85,24 +83,26 @@ class Scores:
                 where=", ".join(spec.labels[:6]),
                 fix="give data with the classes that the model was trained on",
             )
-        same = None if here else same_answers(outputs, self._outputs_here(model), spec.task)
-        if self.foreign and spec.task == "multilabel" and 0 <= outputs.min() <= outputs.max() <= 1:
-            outputs = outputs - np.float32(0.5)  # probabilities: logits are judged by their sign
+        task = spec.task
+        outputs = self._signed(outputs, task)
+        same = None if here else same_answers(outputs, self._signed(self._here(model), task), task)
         return Judged(*metrics.judge(spec, outputs, self.y, runtime=runtime, split="test"), same)
 
-    def _outputs_here(self, model: Path) -> NDArray[np.float32]:
+    def _signed(self, outputs: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+        """Outputs of several labels are judged by their sign, and some files give probabilities."""
+        if self.foreign and task == "multilabel" and 0 <= outputs.min() <= outputs.max() <= 1:
+            return outputs - np.float32(0.5)
+        return outputs
+
+    def _here(self, model: Path) -> NDArray[np.float32]:
         """What the file gives on this machine, computed once for all devices."""
-        if model not in self._here:
+        if model not in self._known:
             file = load(model)
             if self.answer is not None:
                 file.take_output(self.answer)
-            x = {name: np.load(path, mmap_mode="r") for name, path in self.inputs.items()}
-            found = []
-            for start in range(0, len(self.y), ROWS):
-                some = {name: values[start : start + ROWS] for name, values in x.items()}
-                found.append(file.run(some.get(SINGLE, some)))
-            self._here[model] = _rows(np.concatenate(found))
-        return self._here[model]
+            x = {name: np.load(path, allow_pickle=False) for name, path in self.inputs.items()}
+            self._known[model] = _rows(file.run(x.get(SINGLE, x)))
+        return self._known[model]
 
 
 def same_answers(there: NDArray[np.float32], here: NDArray[np.float32], task: Task) -> int | None:
