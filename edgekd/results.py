@@ -642,3 +642,8 @@ class Summary(Figures):
     """Means, where the run has several seeds."""
     search: list[CandidateFigures] = []
     """Students that were looked at; empty without `student.search`."""
+
+    def stage(self, name: str) -> StageFigures | None:
+        """The stage of the first seed that has this name."""
+        wanted = (name, f"{name}@{self.seed}")
+        return next((stage for stage in self.stages if stage.name in wanted), None)

@@ -90,8 +90,13 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     mean = math.fsum(values) / n
     if n == 1:
         return mean, -math.inf, math.inf
+    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
+    half = t_factor(confidence, n - 1) * math.sqrt(variance / n)
+    return mean, mean - half, mean + half
+
+
+def t_factor(confidence: float, freedom: float) -> float:
+    """Half the width of Student's two-sided interval, in standard errors."""
     from scipy.stats import t
 
-    variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1)
-    half = float(t.ppf(0.5 + confidence / 2, n - 1)) * math.sqrt(variance / n)
-    return mean, mean - half, mean + half
+    return float(t.ppf(0.5 + confidence / 2, freedom))

@@ -24,7 +24,7 @@ def test_mean_interval_is_scipys(values):
     mean, low, high = mean_interval(values)
     scale = stats.sem(values)
     if scale < 1e-9:
-        assert low == pytest.approx(mean)
+        assert mean - 13 * 1e-9 < low <= mean <= high  # Student's factor is at most 12.71
         return
     expected = stats.t.interval(0.95, len(values) - 1, loc=sum(values) / len(values), scale=scale)
     assert (low, high) == pytest.approx(expected, rel=1e-6, abs=1e-6)

@@ -61,8 +61,7 @@ def advise(summary: Summary, folder: Path) -> list[AdviceFigures]:
     Args:
         folder: the run folder, where the histories of the trainings lie.
     """
-    node = f"distill@{summary.seed}" if len(summary.seeds) > 1 else "distill"
-    stage = next((s for s in summary.stages if s.name in (node, f"distill@{summary.seed}")), None)
+    stage = summary.stage("distill")
     file = folder / stage.folder if stage is not None else None
     known = file is not None and (file / FILE).is_file()
     epochs = History.load(file).epochs if known and file is not None else ()

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgekd.statistics import t_factor
+
 DRAWS = 2000
 SHARES = np.linspace(0, 1, 1001)
 
@@ -179,10 +181,3 @@ def resampled_medians(
 def _variance(means: NDArray[np.float64], n: int) -> float:
     """Of the mean; a bootstrap of n things sees only (n - 1) / n of it."""
     return max(float(means.var()) * n / (n - 1), 1e-18)
-
-
-def t_factor(confidence: float, freedom: float) -> float:
-    """Half the width of Student's two-sided interval, in standard errors."""
-    from scipy.stats import t
-
-    return float(t.ppf(0.5 + confidence / 2, freedom))

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgekd.bench.bootstrap import t_factor
 from edgekd.bench.result import ScenarioFigures
 from edgekd.results import Latency
+from edgekd.statistics import mean_interval
 
 Scenario = Literal["single-stream", "offline"]
 LEAST_QUERIES = 1024
@@ -75,9 +75,8 @@ def _interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     """Student's t over processes, on the logarithm; none of a single one."""
     if len(values) < 2:
         return None, None
-    logs = np.log(values)
-    half = t_factor(0.95, len(values) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(values))
-    return math.exp(float(logs.mean()) - half), math.exp(float(logs.mean()) + half)
+    _mean, low, high = mean_interval([math.log(value) for value in values])
+    return math.exp(low), math.exp(high)
 
 
 def describe(model: str, threads: int, found: ScenarioFigures) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekd.runtimes.exported import beside
 from edgekd.spec import DeployedSpec
 from edgekd.store import write_atomic, write_json
 
@@ -46,7 +47,7 @@ def facts_of(told: DeployedSpec, **given: str | None) -> Facts:
 def write_facts(path: Path, told: DeployedSpec, facts: Facts) -> Path:
     """Writes FILE.json beside an exported FILE, and returns its path."""
     content = path.read_bytes()
-    beside = path.with_name(f"{path.name}.json")
+    described = beside(path)
     about = {
         **asdict(facts),
         "file": path.name,
@@ -54,8 +55,8 @@ def write_facts(path: Path, told: DeployedSpec, facts: Facts) -> Path:
         "sha256": hashlib.sha256(content).hexdigest(),
         "edgekd": told.model_dump(mode="json"),
     }
-    write_json(beside, about)
-    return beside
+    write_json(described, about)
+    return described
 
 
 def add_to_onnx(path: Path, facts: Facts) -> None:

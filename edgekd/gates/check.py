@@ -9,9 +9,10 @@ from edgekd.config.load import read_yaml, validate
 from edgekd.errors import BudgetMissed, ConfigError
 from edgekd.gates.budget import judge_budget
 from edgekd.gates.finding import Finding
-from edgekd.gates.judged import check_file, open_run
+from edgekd.gates.judged import open_run
 from edgekd.gates.regression import judge_regression
 from edgekd.results import Summary
+from edgekd.runtimes.exported import read_exported
 
 
 def check_run(
@@ -35,7 +36,7 @@ def check_run(
     """
     given = None if budget is None else read_gate(budget)
     run = open_run(folder, summary, given.format if given else None)
-    check_file(run)
+    read_exported(folder, run.file.path)  # that the figures are of the file that lies there
     limits = given or GateSettings.model_validate(run.pipeline.budget.model_dump())
     if limits.regression is not None and baseline is None:
         raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from edgekd.results import Accuracy, BenchFigures
-from edgekd.statistics import Z95, normal_quantile, wilson_interval
+from edgekd.statistics import Z95, normal_quantile, t_factor, wilson_interval
 
 Interval = tuple[float, float]
 NOTHING: Interval = (-math.inf, math.inf)
@@ -45,7 +45,7 @@ def of_median(row: BenchFigures, confidence: float) -> Interval:
     """Of the median time in µs; nothing is known of a single process, see `ratio`."""
     if row.p50_us is None or not _known(row):
         return NOTHING
-    half = min(_t(confidence, row.processes - 1) * _error(row), MOST)
+    half = min(t_factor(confidence, row.processes - 1) * _error(row), MOST)
     return row.p50_us * math.exp(-half), row.p50_us * math.exp(half)
 
 
@@ -68,7 +68,7 @@ def ratio(new: BenchFigures, old: BenchFigures, confidence: float) -> tuple[floa
     parts = _error(new) ** 2, _error(old) ** 2
     total = sum(parts)
     freedom = total**2 / sum(v**2 / (n - 1) for v, n in zip(parts, counts, strict=True))
-    half = min(_t(confidence, freedom) * math.sqrt(total), MOST)
+    half = min(t_factor(confidence, freedom) * math.sqrt(total), MOST)
     return math.exp(centre), (math.exp(centre - half), math.exp(centre + half))
 
 
@@ -83,10 +83,5 @@ def _error(row: BenchFigures) -> float:
     times = row.latency_us
     if times is None or not times.p50_low or not times.p50_high:
         return math.inf
-    return max(math.log(times.p50_high / times.p50_low) / 2 / _t(0.95, row.processes - 1), 1e-9)
-
-
-def _t(confidence: float, freedom: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.5 + confidence / 2, freedom))
+    half = math.log(times.p50_high / times.p50_low) / 2
+    return max(half / t_factor(0.95, row.processes - 1), 1e-9)

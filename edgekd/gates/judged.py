@@ -5,7 +5,6 @@ A run over several seeds releases the first one's file, as bundles have it.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,15 +15,14 @@ from pydantic import ValidationError
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import StageError
 from edgekd.results import ModelFigures, Summary
-from edgekd.spec import DeployedSpec, ModelSpec
-from edgekd.store import read_json
+from edgekd.runtimes.exported import AGAIN, told_of
+from edgekd.spec import ModelSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgekd.data.dataset import Dataset
 
-AGAIN = "run the pipeline again: what is finished is taken over"
 FORMS = ("distill", "finetune", "prune", "quantize")
 """Stages that leave a student, in their order."""
 
@@ -54,18 +52,8 @@ class Judged:
         Raises:
             StageError: what is told beside the file is damaged.
         """
-        path = self.folder / self.file.path
-        beside = path.with_name(f"{path.name}.json")
-        if not beside.is_file():
-            return None
-        try:
-            return DeployedSpec.model_validate(read_json(beside)["edgekd"]).model
-        except (KeyError, TypeError, ValidationError) as error:
-            raise StageError(
-                "What is told beside the run's file cannot be read.",
-                where=f"{beside}: {' '.join(str(error).split())[:200]}",
-                fix=f"remove {path.parent.name} and {AGAIN}",
-            ) from error
+        told = told_of(self.folder / self.file.path)
+        return None if told is None else told.model
 
     @property
     def data_key(self) -> str | None:
@@ -90,9 +78,8 @@ class Judged:
 
     def _stage_folder(self, name: str) -> Path | None:
         """The artefact of a stage of the first seed."""
-        wanted = (name, f"{name}@{self.summary.seed}")
-        found = next((s.folder for s in self.summary.stages if s.name in wanted), None)
-        return None if found is None else self.folder / Path(found).name
+        found = self.summary.stage(name)
+        return None if found is None else self.folder / Path(found.folder).name
 
     def _logits(self, folder: Path) -> NDArray[Any] | None:
         import numpy as np
@@ -144,29 +131,3 @@ def open_run(folder: Path, summary: Summary, form: str | None = None) -> Judged:
         where=str(folder),
         fix="run the pipeline to its end, without --until, with this format in export.formats",
     )
-
-
-def check_file(run: Judged) -> None:
-    """Makes sure that the file which the figures tell of is the one that lies there.
-
-    Raises:
-        StageError: it is missing, or another one.
-    """
-    path = run.folder / run.file.path
-    beside = path.with_name(f"{path.name}.json")
-    fix = f"remove {path.parent.name} and {AGAIN}"
-    if not path.resolve().is_relative_to(run.folder.resolve()):
-        raise StageError("summary.json names a file outside its run folder.", where=str(path))
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise StageError(
-            "The run's file cannot be read.", where=f"{path}: {error.strerror}", fix=fix
-        ) from error
-    told = read_json(beside)
-    if not isinstance(told, dict) or told.get("sha256") != found:
-        raise StageError(
-            "This file is not the one that was exported: its SHA-256 is another.",
-            where=f"{path}, beside {beside.name}",
-            fix=fix,
-        )

@@ -10,16 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, cast
 
-from pydantic import ValidationError
-
 from edgekd.errors import StageError
 from edgekd.package.naming import Names, names_of
-from edgekd.results import BenchFigures, ModelFigures, StageFigures, Summary
+from edgekd.results import BenchFigures, ModelFigures, Summary
+from edgekd.runtimes.exported import AGAIN, read_exported
 from edgekd.spec import DeployedSpec, ModelSpec
 
 Format = Literal["tflite", "onnx"]
 FORMATS: tuple[Format, ...] = ("tflite", "onnx")
-AGAIN = "run the pipeline again: what is finished is taken over"
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def gather(folder: Path, summary: Summary, version: str) -> Deployable:
     Raises:
         StageError: it was not exported, or a file is missing or is not the one that was exported.
     """
-    exported = _stage(summary, "export")
+    exported = summary.stage("export")
     if exported is None:
         raise StageError(
             "This run has no exported model yet.",
@@ -122,40 +120,15 @@ def gather(folder: Path, summary: Summary, version: str) -> Deployable:
     )
 
 
-def _stage(summary: Summary, name: str) -> StageFigures | None:
-    """The stage of the first seed."""
-    wanted = (name, f"{name}@{summary.seed}")
-    return next((stage for stage in summary.stages if stage.name in wanted), None)
-
-
 def _file(folder: Path, figures: ModelFigures, summary: Summary) -> DeployedFile:
-    path = folder / figures.path
-    beside = path.with_name(f"{path.name}.json")
-    try:
-        content = path.read_bytes()
-        about = json.loads(beside.read_bytes())
-        told = DeployedSpec.model_validate(about["edgekd"])
-        wanted = str(about["sha256"])
-        facts = {key: str(about[key]) for key in ("name", "description", "author", "license")}
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise StageError(
-            "An exported file cannot be read.",
-            where=f"{path}: {' '.join(str(error).split())[:200]}",
-            fix=f"remove {path.parent.name} and {AGAIN}",
-        ) from error
-    if hashlib.sha256(content).hexdigest() != wanted:
-        raise StageError(
-            "This file is not the one that was exported: its SHA-256 is another.",
-            where=f"{path}, beside {beside.name}",
-            fix=f"remove {path.parent.name} and {AGAIN}",
-        )
+    found = read_exported(folder, figures.path)
     bench = tuple(row for row in summary.bench if row.model == figures.path)
     form = cast(Format, figures.format)
-    return DeployedFile(path, form, content, told, facts, figures, bench)
+    return DeployedFile(found.path, form, found.content, found.told, found.facts, figures, bench)
 
 
 def _data_note(folder: Path, summary: Summary) -> str:
-    stage = _stage(summary, "data")
+    stage = summary.stage("data")
     manifest = folder / stage.folder / "manifest.json" if stage is not None else None
     if manifest is None or not manifest.is_file():
         return ""
