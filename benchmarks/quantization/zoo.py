@@ -2,10 +2,13 @@
 
     python -m benchmarks.quantization.zoo --data fsdd.zip --seeds 3
     python -m benchmarks.quantization.zoo --data fsdd.zip --networks resnet8 vit --seeds 1
+    python -m benchmarks.quantization.zoo --data fsdd.zip --networks timm:mobilenetv3_small_050
 
 Each network is trained once a seed, then quantized by edgekd (PTQ, QAT) and, from the same float
 network and calibration samples, by its peers. All accuracies are of files in their runtimes, on
-1,200 recordings. Times are of one thread on this machine.
+1,200 recordings. Times are of one thread on this machine. Each network has a result of its own,
+written when it is finished; what is trained stays in the work folder, so that a run that was ended
+goes on.
 """
 
 from __future__ import annotations
@@ -51,6 +54,8 @@ NETWORKS = {
     "vit": "vit",
 }
 """Networks for a spectrogram of 32 x 40, as `teacher.model`."""
+LIBRARY = "timm:"
+"""Before the name of a network of timm, where timm is installed."""
 WORSE = 0.003
 """Int8 QAT may lose so much to its float student, in the mean."""
 
@@ -60,25 +65,36 @@ def main() -> None:
     parser = options(__doc__, __file__)
     parser.add_argument("--data", type=Path, required=True, help="fsdd.zip")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--networks", nargs="*", type=network, default=list(NETWORKS))
     parser.add_argument("--quick", action="store_true", help="a smoke test: an epoch of each")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore", FutureWarning)  # of torch, told to its own developers
-    start = started()
     seeds = 1 if chosen.quick else chosen.seeds
-    found = {
-        name: [of_seed(chosen, name, seed) for seed in range(seeds)] for name in chosen.networks
-    }
-    figures = {name: gathered(each) for name, each in found.items()}
-    finish(
-        "The zoo in int8",
-        start,
-        runs=f"{seeds} seeds of each network" if seeds > 1 else "1 seed of each network",
-        quick=chosen.quick,
-        figures=figures,
-        rows=[row for name, each in figures.items() for row in rows(name, each)],
-        results=chosen.results,
-    )
+    for name in chosen.networks:
+        start = started()
+        figures = gathered([of_seed(chosen, name, seed) for seed in range(seeds)])
+        finish(
+            f"{name} in int8",
+            start,
+            runs=f"{seeds} seeds" if seeds > 1 else "1 seed",
+            quick=chosen.quick,
+            figures=figures,
+            rows=rows(name, figures),
+            results=chosen.results,
+            name=f"zoo-{plain(name)}",
+        )
+
+
+def network(name: str) -> str:
+    """A name of `NETWORKS` or of timm; any other is an error of argparse."""
+    if name not in NETWORKS and not name.startswith(LIBRARY):
+        raise argparse.ArgumentTypeError(f"take timm:NAME, or of {', '.join(NETWORKS)}")
+    return name
+
+
+def plain(name: str) -> str:
+    """A network's name as a part of a file's name."""
+    return name.replace(":", "-").replace("/", "-")
 
 
 def of_seed(chosen: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
@@ -87,7 +103,7 @@ def of_seed(chosen: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
     modes = {
         mode: quantized(
             chosen.data,
-            NETWORKS[name],
+            NETWORKS.get(name, name),
             seed,
             f"quantize.mode={mode}",
             runs=chosen.work,
@@ -98,7 +114,7 @@ def of_seed(chosen: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
     work = chosen.work / "peers"
     work.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {mode: of_edgekd(run) for mode, run in modes.items()}
-    return figures | {"peers": of_peers(modes["ptq"], work / f"{name}-{seed}")}
+    return figures | {"peers": of_peers(modes["ptq"], work / f"{plain(name)}-{seed}")}
 
 
 def of_edgekd(run: Quantized) -> dict[str, Any]:

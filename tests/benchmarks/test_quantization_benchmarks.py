@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ def test_every_network_is_one_of_the_pipeline_file(network: str) -> None:
     load_pipeline(FOLDER / "spoken-digits.yaml", [f"teacher.model={zoo.NETWORKS[network]}"])
 
 
+def test_networks_of_timm_are_taken_and_others_named() -> None:
+    assert zoo.plain(zoo.network("timm:vit_tiny_patch16_224")) == "timm-vit_tiny_patch16_224"
+    with pytest.raises(argparse.ArgumentTypeError, match=r"timm:NAME.*kws_dscnn"):
+        zoo.network("kws-dscnn")
+
+
 @pytest.mark.parametrize("form", distilled.FORMS)
 def test_every_form_is_one_of_the_pipeline_file(form: str) -> None:
     file = FOLDER.parent / "distillation" / "spoken-digits.yaml"
@@ -46,7 +53,7 @@ def test_worse_is_what_the_whole_interval_says() -> None:
 @pytest.mark.slow
 def test_zoo(recordings: Path, tmp_path: Path, run_benchmark: Run) -> None:
     arguments = ("--data", recordings, "--networks", "kws_dscnn", "--quick", "--work", tmp_path)
-    figures = run_benchmark("quantization.zoo", *arguments)["figures"]["kws_dscnn"]
+    figures = run_benchmark("quantization.zoo", *arguments, result="zoo-kws_dscnn")["figures"]
     qat = figures["seeds"][0]["qat"]
     assert qat["tflite_float_operators"] == {}
     assert qat["tflite_bytes"] > qat["parameters"] > 0
