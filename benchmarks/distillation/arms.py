@@ -21,8 +21,10 @@ from edgekd.results import Summary
 ALONE = "labels"
 """The method of the student without a teacher."""
 QUICK = ("teacher.train.epochs=1", "distill.train.epochs=1", "data.augment.views=1")
-SHARES = {"spoken-digits": 1.0, "strangers": 1.0, "cifar10": 0.2}
+SHARES = {"spoken-digits": 1.0, "fresh-digits": 1.0, "strangers": 1.0, "cifar10": 0.2}
 """Of the training samples: what two cores can carry."""
+FRESH = r"data.test_files=_[23][0-9]\.wav$"
+"""Test recordings of spoken digits that nothing was chosen on."""
 
 
 def parser(description: str | None, script: str) -> argparse.ArgumentParser:
@@ -35,6 +37,9 @@ def parser(description: str | None, script: str) -> argparse.ArgumentParser:
     found.add_argument(
         "--strangers", action="store_true", help="of fsdd.zip: test on speakers nobody heard"
     )
+    found.add_argument(
+        "--fresh", action="store_true", help="of fsdd.zip: test on recordings 20 to 39"
+    )
     found.add_argument("--quick", action="store_true", help="a smoke test: an epoch of each")
     return found
 
@@ -45,9 +50,11 @@ def data_set(path: Path) -> str:
 
 
 def name_of(chosen: argparse.Namespace) -> str:
-    """Which of the pipeline files beside this module."""
+    """Which data, and which test samples of them."""
     name = data_set(chosen.data)
-    return "strangers" if chosen.strangers and name == "spoken-digits" else name
+    if name != "spoken-digits":
+        return name
+    return "strangers" if chosen.strangers else "fresh-digits" if chosen.fresh else name
 
 
 def arm(
@@ -77,6 +84,7 @@ def arm(
             *(quick if chosen.quick else ()),
             f"data.path={path}",
             f"seeds={1 if chosen.quick else wanted}",
+            *((FRESH, "name=methods-fresh-digits") if name == "fresh-digits" else ()),
             *overrides,
         ],
         until=until,
@@ -88,7 +96,7 @@ def arm(
 
 def pipeline_of(name: str) -> dict[str, Any]:
     """What the pipeline file of this name beside this module says."""
-    file = Path(__file__).with_name(f"{name}.yaml")
+    file = _beside(name)
     found: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return found
 
@@ -96,11 +104,16 @@ def pipeline_of(name: str) -> dict[str, Any]:
 def file_of(name: str, work: Path, without: Sequence[str]) -> Path:
     """The pipeline file of this name, or one in `work` that leaves fields out."""
     if not without:
-        return Path(__file__).with_name(f"{name}.yaml")
+        return _beside(name)
     kept = {field: value for field, value in pipeline_of(name).items() if field not in without}
     path = work / f"{name}-without-{'-'.join(without)}.yaml"
     path.write_text(yaml.safe_dump(kept, sort_keys=False), encoding="utf-8")
     return path
+
+
+def _beside(name: str) -> Path:
+    """The fresh digits have the file of the others, and test recordings of their own."""
+    return Path(__file__).with_name(f"{name.replace('fresh', 'spoken')}.yaml")
 
 
 def accuracies(
