@@ -144,8 +144,20 @@ def evidence(summary: Summary, epochs: Sequence[EpochRecord]) -> Evidence:
         pruned=pruned.step if pruned else None,
         quantized=quantized.step if quantized else None,
         gap=_gap(summary, model),
-        settings=summary.settings,
+        settings=_with_method(summary.settings, epochs),
     )
+
+
+def _with_method(settings: Mapping[str, Any], epochs: Sequence[EpochRecord]) -> dict[str, Any]:
+    """The settings, with the method that was trained by in the place of `default`."""
+    distill = settings.get("distill")
+    if not epochs or not isinstance(distill, Mapping):
+        return dict(settings)
+    by = next((name for name in ("dist", "kd") if name in epochs[-1].parts), None)
+    if by is None or distill.get("method") != {"name": "default"}:
+        return dict(settings)
+    method = DistillSettings.model_validate({"method": {"name": by}}).model_dump(mode="json")
+    return {**settings, "distill": {**distill, "method": method["method"]}}
 
 
 def _gap(summary: Summary, student: ModelFigures | None) -> float | None:

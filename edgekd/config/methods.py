@@ -5,7 +5,7 @@ Defaults are the authors', for CIFAR-100, unless said.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
@@ -45,6 +45,7 @@ __all__ = [
     "CTKDSettings",
     "DISTSettings",
     "DKDSettings",
+    "DefaultSettings",
     "FitNetSettings",
     "KDSettings",
     "LabelsSettings",
@@ -80,11 +81,22 @@ class LabelsSettings(Settings):
     name: Literal["labels"] = "labels"
 
 
+class DefaultSettings(Settings):
+    """What suits the task: `dist` of three classes and more, else `kd`, each with its own defaults.
+    With `softlabels.top` it is `kd`."""
+
+    name: Literal["default"] = "default"
+    temperature: ClassVar[float] = 4.0
+    """Of either."""
+
+
 def _checked(methods: tuple[OneMethod, ...]) -> tuple[OneMethod, ...]:
     if not methods:
         raise ValueError("name at least one method")
     if sum(is_auto(method) for method in methods) > 1:
         raise ValueError("one method of a list may be `auto`")
+    if any(isinstance(method, DefaultSettings) for method in methods):
+        raise ValueError("`default` stands alone: name the method, `dist` or `kd`")
     if len(methods) > 1 and any(isinstance(method, LabelsSettings) for method in methods):
         raise ValueError(
             "the loss with the labels stands beside every method: set the first one's `ce_weight`"
@@ -105,7 +117,8 @@ def _one_or_several(value: Any) -> str:
 
 
 OneMethod = Annotated[
-    LogitMethod | FeatureMethod | MutualSettings | LabelsSettings, Field(discriminator="name")
+    LogitMethod | FeatureMethod | MutualSettings | LabelsSettings | DefaultSettings,
+    Field(discriminator="name"),
 ]
 Method = Annotated[
     Annotated[OneMethod, Tag("<one>")]
@@ -122,14 +135,15 @@ def parts_of(method: Method) -> tuple[OneMethod, ...]:
 
 
 def ce_weight(method: Method) -> float:
-    """The weight of the loss with the labels."""
+    """The weight of the loss with the labels, of a method that is no `default` any more."""
     first = parts_of(method)[0]
+    assert not isinstance(first, DefaultSettings)
     return 1.0 if isinstance(first, LabelsSettings) else first.ce_weight
 
 
 def needs_logits(method: Method) -> bool:
     """Whether the teacher's answers to the training samples are asked for."""
-    return any(isinstance(part, LogitMethod) for part in parts_of(method))
+    return any(isinstance(part, LogitMethod | DefaultSettings) for part in parts_of(method))
 
 
 def needs_features(method: Method) -> bool:
@@ -206,7 +220,7 @@ def after_training(method: Method) -> Method:
             update={
                 name: settled(getattr(part, name))
                 for name in ("temperature", "weight")
-                if hasattr(part, name)
+                if name in type(part).model_fields
             }
         )
         for part in parts_of(method)

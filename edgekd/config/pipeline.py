@@ -56,6 +56,9 @@ SHORT_FORMS: dict[str, str] = {
 """A text in place of these mappings stands for this field: `teacher: resnet20`."""
 
 
+DEFAULT = {"name": "default"}
+
+
 def expand(raw: Any) -> Any:
     """The pipeline `raw` (as read from YAML) with every short form written out."""
     if not isinstance(raw, dict):
@@ -81,6 +84,10 @@ def expand(raw: Any) -> Any:
             node[last] = {field: node[last]}
         elif last == "method" and isinstance(node, dict) and isinstance(node.get(last), list):
             node[last] = [{field: m} if isinstance(m, str) else m for m in node[last]]
+    labels, distill = full.get("softlabels"), full.get("distill", {})
+    if isinstance(labels, dict) and labels.get("top") and isinstance(distill, dict):
+        unnamed = distill.get("method", DEFAULT) == DEFAULT
+        full["distill"] = {**distill, "method": {"name": "kd"}} if unnamed else distill
     return full
 
 

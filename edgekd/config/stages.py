@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from edgekd.config.base import Settings
-from edgekd.config.methods import KDSettings, Method, needs_features
+from edgekd.config.methods import DefaultSettings, Method, needs_features
 from edgekd.config.networks import ModelSettings, network_of
 from edgekd.config.quantities import Fraction
 from edgekd.config.search import ObjectiveSettings, SearchSettings
@@ -198,8 +198,9 @@ class StudentSettings(Settings):
 class DistillSettings(Settings):
     """Training of the student from the teacher."""
 
-    method: Method = KDSettings()
-    """The loss. Fine-tuning, pruning and quantization keep using it."""
+    method: Method = DefaultSettings()
+    """The loss; by default what suits the task. Fine-tuning, pruning and quantization keep using
+    it."""
     train: TrainSettings = TrainSettings()
     """How the student is trained."""
     assistant: tuple[ModelSettings, ...] | Literal["auto"] = ()

@@ -12,6 +12,7 @@ from edgekd.config.method_base import FromFeatures
 from edgekd.config.methods import (
     COMPARE_CLASSES,
     CTKDSettings,
+    DefaultSettings,
     DISTSettings,
     DKDSettings,
     KDSettings,
@@ -31,6 +32,7 @@ from edgekd.distill.kd import binary_kd_loss, bounded_loss, kd_loss, mimic_loss
 from edgekd.distill.logits import standardized
 from edgekd.distill.nkd import nkd_loss
 from edgekd.distill.part import Cohort, Pair, Part, Step, logits_of_teacher, needs_all
+from edgekd.distill.suited import suited
 from edgekd.distill.topkd import top_kd_loss
 from edgekd.distill.weighted import WeightedSum
 from edgekd.errors import StageError
@@ -141,6 +143,7 @@ def make_objective(
         StageError: labels are to be smoothed where there are no classes, a method does not suit
             the task, a layer does not exist, or its maps cannot be compared.
     """
+    method = suited(method, task)
     if label_smoothing and task in ("multilabel", "regression"):
         raise no_smoothing(task)
     labels = Labels(task, label_smoothing, regression, partly)
@@ -158,7 +161,7 @@ def make_objective(
 
 
 def _part(settings: OneMethod, task: Task, pair: Pair | None, cohort: Cohort) -> Part:
-    assert not isinstance(settings, LabelsSettings)
+    assert not isinstance(settings, LabelsSettings | DefaultSettings)
     if isinstance(settings, FromFeatures) and pair is None:
         raise StageError(f"The method {settings.name} needs the teacher itself, and has none.")
     only_classes = getattr(settings, "standardize", False) or isinstance(settings, COMPARE_CLASSES)

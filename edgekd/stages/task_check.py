@@ -14,6 +14,7 @@ from edgekd.config.methods import (
 )
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.training import TrainSettings
+from edgekd.distill.suited import suited
 from edgekd.errors import ConfigError
 from edgekd.spec import HEADLINE, Task
 from edgekd.tasks.names import title
@@ -50,7 +51,7 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
             where="softlabels.top",
             fix="leave it out",
         )
-    for field, method in _methods(pipeline):
+    for field, method in _methods(pipeline, task):
         if task == "regression" and isinstance(method, MutualSettings):
             raise ConfigError(
                 "The method compares the probabilities of classes, and a regression has none.",
@@ -58,7 +59,7 @@ def check_task(pipeline: Pipeline, task: Task) -> None:
                 fix="take the method kd or labels",
             )
     if task in ("multilabel", "regression"):
-        for field, method in _methods(pipeline):
+        for field, method in _methods(pipeline, task):
             if isinstance(method, COMPARE_CLASSES) or getattr(method, "standardize", False):
                 raise ConfigError(
                     f"The method compares the probabilities of classes, and a {task} has none.",
@@ -86,7 +87,7 @@ def check_unlabelled(pipeline: Pipeline, task: Task, unlabelled: int) -> None:
     """
     if not unlabelled:
         return
-    for field, part in _methods(pipeline):
+    for field, part in _methods(pipeline, task):
         bounded = task == "regression" and getattr(part, "regression", "") == "bounded"
         if isinstance(part, NEED_LABELS) or bounded:
             raise ConfigError(
@@ -95,7 +96,7 @@ def check_unlabelled(pipeline: Pipeline, task: Task, unlabelled: int) -> None:
                 where=field,
                 fix="take regression: mimic" if bounded else "take kd or dist",
             )
-    if all(isinstance(part, LabelsSettings) for _, part in _methods(pipeline)):
+    if all(isinstance(part, LabelsSettings) for _, part in _methods(pipeline, task)):
         raise ConfigError(
             f"{unlabelled} samples have no label, and the student learns from labels alone.",
             where="data.unlabelled",
@@ -103,9 +104,9 @@ def check_unlabelled(pipeline: Pipeline, task: Task, unlabelled: int) -> None:
         )
 
 
-def _methods(pipeline: Pipeline) -> Iterator[tuple[str, OneMethod]]:
+def _methods(pipeline: Pipeline, task: Task) -> Iterator[tuple[str, OneMethod]]:
     for field, method in pipeline.methods.items():
-        for part in parts_of(method):
+        for part in parts_of(suited(method, task)):
             yield field, part
 
 

@@ -20,7 +20,7 @@ student:                 # the network that is deployed
   model: {{name: {student}, width: 0.5}}
 
 distill:
-  method: {{name: kd, temperature: 4}}
+  # method: dist        # or kd, dkd, labels, ...: docs/distillation.md; this suits classes
   train: {{epochs: 60}}
 
 # prune: {{keep: 0.7}}     # remove whole channels until 70 % of the multiplications remain

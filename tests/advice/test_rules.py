@@ -16,7 +16,8 @@ from edgekd.results import AdviceFigures, Estimate
 
 SETTINGS = Pipeline.model_validate(
     {"name": "p", "student": {"model": {"name": "resnet8", "width": 0.5}}, "prune": True,
-     "quantize": "qat", "data": {"source": "digits", "augment": {"shift": 1, "views": 4}}}
+     "distill": "kd", "quantize": "qat",
+     "data": {"source": "digits", "augment": {"shift": 1, "views": 4}}}
 ).model_dump(mode="json")  # fmt: skip
 FINE = Evidence(
     metric="accuracy", teacher=0.95, student=0.94, low=0.93, high=0.945, train=0.96,
