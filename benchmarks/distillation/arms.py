@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from benchmarks.spine.cifar import as_npz
 from edgekd.report.terminal import PlainProgress
 from edgekd.results import Summary
 
+BEGUN = time.monotonic()
+"""Of the process, for `--cap`."""
 ALONE = "labels"
 """The method of the student without a teacher."""
 QUICK = ("teacher.train.epochs=1", "distill.train.epochs=1", "data.augment.views=1")
@@ -39,6 +42,9 @@ def parser(description: str | None, script: str) -> argparse.ArgumentParser:
     )
     found.add_argument(
         "--fresh", action="store_true", help="of fsdd.zip: test on recordings 20 to 39"
+    )
+    found.add_argument(
+        "--cap", type=float, help="minutes after which no other arm is begun; the same goes on"
     )
     found.add_argument("--quick", action="store_true", help="a smoke test: an epoch of each")
     return found
@@ -72,6 +78,11 @@ def arm(
         without: fields of the pipeline file that are left out.
         until: the last stage.
     """
+    if chosen.cap is not None and time.monotonic() - BEGUN > 60 * chosen.cap:
+        raise SystemExit(
+            f"The cap of {chosen.cap:g} minutes is reached; no result is written yet. What is "
+            "trained is kept: the same command goes on from there."
+        )
     name = name_of(chosen)
     path = chosen.data.resolve()
     if name == "cifar10":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from recordings import write_recordings
 
 from benchmarks.data_and_models import published_resnet56
 from benchmarks.distillation import default, methods, resnet_x4
-from benchmarks.distillation.arms import shared
+from benchmarks.distillation.arms import FRESH, arm, name_of, parser, shared
 from edgekd.config.load import load_pipeline
 from edgekd.models.count import parameters
 from edgekd.spec import InputSpec
@@ -74,6 +75,26 @@ def test_trials_are_multiples_of_what_the_pipeline_file_has(name: str) -> None:
         f"distill.train.weight_decay={train.weight_decay:g}",
         f"distill.train.label_smoothing={train.label_smoothing:g}",
     ]
+
+
+def test_a_cap_begins_no_other_arm(tmp_path: Path) -> None:
+    given = ["--data", str(tmp_path / "fsdd.zip"), "--cap", "0"]
+    chosen = parser(None, __file__).parse_args(given)
+    with pytest.raises(SystemExit, match="the same command goes on"):
+        arm(chosen)
+
+
+def test_fresh_digits_have_test_recordings_of_their_own(tmp_path: Path) -> None:
+    given = ["--data", str(tmp_path / "fsdd.zip"), "--fresh"]
+    name = name_of(parser(None, __file__).parse_args(given))
+    old, _ = load_pipeline(FOLDER / "spoken-digits.yaml")
+    new, _ = load_pipeline(FOLDER / "spoken-digits.yaml", [FRESH])
+    found = [
+        {i for i in range(50) if re.search(p.data.test_files, f"7_theo_{i}.wav")}
+        for p in (old, new)
+    ]
+    assert name == "fresh-digits"
+    assert found == [set(range(20)), set(range(20, 40))]
 
 
 @pytest.mark.slow
