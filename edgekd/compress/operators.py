@@ -29,15 +29,18 @@ class Rule:
     fuses: a clamp after it is part of the operator, so that only the clamp's output is observed.
     axis: of a weight's output channels.
     output: scale and zero point of a fixed output.
+    kernels: whether a runtime computes it in int8; where none does, users are told.
     """
 
     kind: Kind
     fuses: bool = False
     axis: int = 0
     output: tuple[float, int] = (1 / 256, -128)
+    kernels: bool = True
 
 
-WEIGHTED, TRANSPOSED = Rule("weighted", fuses=True), Rule("weighted", fuses=True, axis=1)
+WEIGHTED = Rule("weighted", fuses=True)
+TRANSPOSED = Rule("weighted", fuses=True, axis=1, kernels=False)
 COMPUTE, FUSING, SHARED = Rule("compute"), Rule("compute", fuses=True), Rule("shared")
 UNIT = Rule("fixed")  # 0 to 1
 
@@ -137,16 +140,18 @@ FUNCTIONAL: dict[Any, Any] = {
 }
 """In-place operators and what computes the same value; export has renamed all later uses."""
 
-NO_ARITHMETIC = frozenset({BATCH_NORM, aten.detach.default, aten.alias.default, operator.getitem})
-"""Not computed in the deployed network, or part of another operator."""
-
-STAY_FLOAT = frozenset(
-    {aten.layer_norm.default, aten.group_norm.default, aten.instance_norm.default}
-)
-"""Neither runtime has them in int8. Written out in int8 operators, layer norm cost a tiny ViT 12 dB
-of signal to noise (33 to 21): variances of its tokens differ by more than 8 bits resolve."""
+NO_ARITHMETIC = frozenset({aten.detach.default, aten.alias.default, operator.getitem})
+"""Not computed in the deployed network."""
 
 SPELLINGS = {
+    # Written out in int8 operators, layer norm cost a tiny ViT 12 dB of signal to noise (33 to 21):
+    # variances of its tokens differ by more than 8 bits resolve.
+    "layer_norm": "a batch norm after a convolution; written out in int8 it loses accuracy",
+    "group_norm": "a batch norm after a convolution",
+    "instance_norm": "a batch norm after a convolution",
+    "batch_norm": "a batch norm right after a convolution or a linear layer",
+    "conv_transpose1d": "interpolate, then a convolution",
+    "conv_transpose2d": "interpolate, then a convolution",
     "mish": "silu or hardswish",
     "softplus": "relu",
     "celu": "elu",

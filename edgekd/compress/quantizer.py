@@ -20,7 +20,6 @@ from edgekd.compress.operators import (
     NO_ARITHMETIC,
     RULES,
     SPELLINGS,
-    STAY_FLOAT,
     Rule,
     operator_name,
 )
@@ -43,7 +42,7 @@ class EdgeQuantizer(Quantizer):
         self.activation = activation_spec(recipe)
         self.kept: frozenset[str] = frozenset()
         self.without_rule: dict[str, list[str]] = {}
-        """Layers of each operator that has no rule and that nobody asked to stay float."""
+        """Layers of each operator that no runtime has in int8 and nobody asked to stay float."""
         self.fixed: set[Node] = set()
         """Whose outputs have a scale that is not observed."""
 
@@ -58,13 +57,16 @@ class EdgeQuantizer(Quantizer):
         stay_float: set[Node] = set()
         for node in model.graph.nodes:
             rule = RULES.get(node.target)
-            if ANNOTATION in node.meta or not is_float(node) or node.op != "call_function":
+            if node.op != "call_function" or not is_float(node):
                 continue
-            if rule is None:
+            if ANNOTATION in node.meta or node in stay_float:  # as a part of another operator
+                continue
+            if rule is None or not rule.kernels:
                 self._note_left_float(node)
+            if rule is None:
                 continue
             chain = _fused(node, rule)
-            if node in stay_float or any(self.kept & set(owners(part)) for part in chain):
+            if any(self.kept & set(owners(part)) for part in chain):
                 stay_float.update(chain)
             elif rule.kind == "shared":
                 self._annotate_shared(node)
@@ -84,8 +86,7 @@ class EdgeQuantizer(Quantizer):
 
     def _note_left_float(self, node: Node) -> None:
         *around, operator = owners(node)
-        known = node.target in NO_ARITHMETIC or node.target in STAY_FLOAT
-        if not known and not self.kept & {*around, operator}:
+        if node.target not in NO_ARITHMETIC and not self.kept & {*around, operator}:
             layers = self.without_rule.setdefault(operator_name(node.target), [])
             layers.append(f"layer {around[-1]}" if around else f"the operation {operator}")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekd.compress.quantize import calibrate, convert, prepare_ptq
+from edgekd.compress.quantize import calibrate, convert, prepare_ptq, prepare_qat
 from edgekd.errors import StageError
 
 
@@ -127,3 +127,26 @@ def test_an_operator_without_int8_kernels_is_named_with_its_layer_and_a_way_out(
     with torch.no_grad():
         error = convert(prepared, fold=True)(samples()) - Net(nn.Mish())(samples())
     assert error.abs().max() < 0.1  # and the network still runs, around it in int8
+
+
+def test_what_falls_back_to_float_is_told_with_its_layer():
+    layers = nn.Sequential(
+        nn.LayerNorm(16), nn.GroupNorm(4, 16), nn.ReLU(), nn.BatchNorm1d(16),
+        nn.Unflatten(1, (4, 4)), nn.ConvTranspose1d(4, 4, 1), nn.Flatten(),
+    )  # fmt: skip
+    told = ready(Net(layers)).left_float
+    operators = {"layer_norm": 0, "group_norm": 1, "batch_norm": 3, "conv_transpose1d": 5}
+    assert len(told) == len(operators)
+    for text, (operator, number) in zip(told, operators.items(), strict=True):
+        assert f"The operator {operator} stays float" in text
+        assert f"(in layer then.{number})" in text
+        assert "docs/compression.md" not in text  # but what to take
+
+
+@pytest.mark.parametrize("prepare", [prepare_ptq, prepare_qat])
+def test_a_batch_norm_that_is_part_of_a_layer_is_not_told(prepare):
+    model = nn.Sequential(
+        nn.Unflatten(1, (2, 3)), nn.Conv1d(2, 4, 1), nn.BatchNorm1d(4), nn.ReLU(), nn.Flatten(),
+        nn.Linear(12, 8), nn.BatchNorm1d(8), nn.Linear(8, 3), nn.LayerNorm(3),
+    ).eval()  # fmt: skip
+    assert prepare(model, samples()[:2], keep_float=["1", "8"]).left_float == ()
