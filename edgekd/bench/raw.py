@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +18,11 @@ from edgekd.config.stages import BenchSettings
 from edgekd.data.archive import Files
 from edgekd.data.command_source import named_settings
 from edgekd.data.sources import load_source
-from edgekd.devices.answers import read_result, took_too_long
+from edgekd.devices.answers import ask
 from edgekd.errors import ConfigError, DataError
 from edgekd.spec import DeployedSpec, InputSpec
 
+PROCESS = (sys.executable, "-m", "edgekd.bench.raw_process")
 FILES = 32
 """Different files that take turns, as the agent's inputs do."""
 
@@ -107,31 +105,12 @@ def measure_raw(
         for row, found in zip(rows, results, strict=True):
             paths = [str(path) for path in files[row.model].paths]
             asked = {**job, "model": row.model, "threads": row.threads, "files": paths}
-            found.append(_process(asked, patience))
+            what = f"{row.model} from raw files"
+            found.append(ask(PROCESS, asked, patience, what))
     return [
         row.model_copy(update={"raw": _figures(files[row.model], found)})
         for row, found in zip(rows, results, strict=True)
     ]
-
-
-def _process(job: dict[str, Any], patience: float) -> dict[str, Any]:
-    what = f"{job['model']} from raw files"
-    with tempfile.TemporaryDirectory(prefix="edgekd-raw-") as folder:
-        order, answer = Path(folder) / "job.json", Path(folder) / "result.json"
-        order.write_text(json.dumps(job), encoding="utf-8")
-        command = [sys.executable, "-m", "edgekd.bench.raw_process", str(order), str(answer)]
-        try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=patience,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise took_too_long(patience, what) from error
-        text = answer.read_text(encoding="utf-8") if answer.is_file() else None
-        return read_result(text, what, done.returncode, done.stderr.decode("utf-8", "replace"))
 
 
 def _figures(files: RawFiles, results: Sequence[dict[str, Any]]) -> RawFigures:

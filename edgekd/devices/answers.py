@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from edgekd.errors import StageError
@@ -11,6 +15,38 @@ from edgekd.errors import StageError
 TAIL_LINES = 12
 OVER = 124
 """Exit code of a job that took too long; see `attached.py`."""
+
+
+def ask(
+    command: Sequence[str], job: dict[str, Any], timeout: float, what: str, cwd: Path | None = None
+) -> dict[str, Any]:
+    """The result of a job in a process of this machine.
+
+    Args:
+        command: takes the paths of the job and of the result as two arguments more.
+        timeout: seconds after which it is ended.
+        what: names the job in errors.
+        cwd: where it runs, and leaves other files.
+
+    Raises:
+        StageError: it reports an error, crashes, or takes too long.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgekd-") as folder:
+        order, answer = Path(folder) / "job.json", Path(folder) / "result.json"
+        order.write_text(json.dumps(job), encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [*command, str(order), str(answer)],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
+                cwd=cwd,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise took_too_long(timeout, what) from error
+        text = answer.read_text(encoding="utf-8") if answer.is_file() else None
+        return read_result(text, what, done.returncode, done.stderr.decode("utf-8", "replace"))
 
 
 def read_result(answer: str | None, what: str, code: int, stderr: str) -> dict[str, Any]:

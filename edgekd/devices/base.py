@@ -19,12 +19,12 @@ class Device(Protocol):
     @property
     def timed(self) -> bool:
         """Whether times that are measured there are its own: not under emulation."""
-        ...
+        return True
 
     @property
     def notes(self) -> Sequence[str]:
         """What results from there lack, and what to do about it, a sentence each."""
-        ...
+        return ()
 
     @property
     def scored(self) -> bool:

@@ -53,11 +53,6 @@ class BrowserDevice(Device):
         return self.settings.name
 
     @property
-    def timed(self) -> bool:
-        """See `Device.timed`."""
-        return True
-
-    @property
     def notes(self) -> Sequence[str]:
         """See `Device.notes`."""
         told = self.state()

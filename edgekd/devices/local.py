@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgekd.config.device import DeviceSettings
-from edgekd.devices.answers import read_result, took_too_long
+from edgekd.devices.answers import ask
 from edgekd.devices.base import Device
 from edgekd.errors import StageError
 
@@ -25,22 +22,11 @@ class LocalDevice(Device):
     def __init__(self, settings: DeviceSettings) -> None:
         self._settings = settings
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._jobs = 0
 
     @property
     def name(self) -> str:
         """The profile's name."""
         return self._settings.name
-
-    @property
-    def timed(self) -> bool:
-        """See `Device.timed`."""
-        return True
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """See `Device.notes`."""
-        return ()
 
     def connect(self) -> None:
         """Makes the folder that jobs and results lie in."""
@@ -55,25 +41,8 @@ class LocalDevice(Device):
         """See `Device.run`."""
         if self._folder is None:
             raise StageError("The device is not connected.", where=self.name)
-        self._jobs += 1
-        order = Path(self._folder.name) / f"job{self._jobs}.json"
-        answer = Path(self._folder.name) / f"result{self._jobs}.json"
-        order.write_text(json.dumps(job), encoding="utf-8")
         what = f"{job.get('model') or 'its state'} on {self.name}"
-        command = [sys.executable, str(AGENT), str(order), str(answer)]
-        try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-                cwd=self._folder.name,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise took_too_long(timeout, what) from error
-        text = answer.read_text(encoding="utf-8") if answer.is_file() else None
-        return read_result(text, what, done.returncode, done.stderr.decode("utf-8", "replace"))
+        return ask([sys.executable, str(AGENT)], job, timeout, what, Path(self._folder.name))
 
     def pull(self, name: str, to: Path) -> None:
         """See `Device.pull`."""
