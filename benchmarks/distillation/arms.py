@@ -86,8 +86,7 @@ def arm(
     name = name_of(chosen)
     path = chosen.data.resolve()
     if name == "cifar10":
-        made = as_npz(path, chosen.work.resolve())
-        path = shared(made, chosen.share or SHARES[name])
+        path = shared(as_npz(path, chosen.work), chosen.share or SHARES[name])
     wanted = seeds or chosen.seeds
     quick = [field for field in QUICK if field.partition(".")[0] not in without]
     result = edgekd.run(

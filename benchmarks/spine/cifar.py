@@ -23,7 +23,7 @@ def as_dataset(source: Path, folder: Path) -> Path:
     A tenth of the training samples becomes the validation split.
     """
     saved = folder / f"{source.stem}-data"
-    settings = NpzData(path=as_npz(source, folder).absolute(), validation=VALIDATION)
+    settings = NpzData(path=as_npz(source, folder), validation=VALIDATION)
     dataset.save(npz.load(settings, folder), saved)
     return saved
 
@@ -31,10 +31,12 @@ def as_dataset(source: Path, folder: Path) -> Path:
 def as_npz(source: Path, folder: Path) -> Path:
     """The pictures `train/CLASS/N.jpg` and `test/CLASS/N.jpg` of a zip as arrays in a file.
 
+    Its path is absolute: a pipeline takes others from its own folder on.
+
     The file has x_train, x_test (N, 32, 32, 3) uint8 and y_train, y_test (N,) strings, and is made
     once for a zip of this name and size.
     """
-    path = folder / f"{source.stem}-{source.stat().st_size}.npz"
+    path = folder.absolute() / f"{source.stem}-{source.stat().st_size}.npz"
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
