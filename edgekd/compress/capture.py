@@ -20,8 +20,14 @@ def exported(model: nn.Module, example: Any, *, training: bool) -> GraphModule:
     """The graph of a copy of `model`, for any batch size, in training or evaluation mode.
 
     Raises:
-        StageError: torch.export cannot capture the network.
+        StageError: torch.export cannot capture the network, or several inputs have no names.
     """
+    if isinstance(example, list | tuple):
+        raise StageError(
+            f"{len(example)} inputs have no names.",
+            where="the example inputs of the network",
+            fix="give a dictionary of them by name, in the order in which its forward takes them",
+        )
     work = copy.deepcopy(model).train(training)
     batch = torch.export.Dim("batch", min=1)
     try:

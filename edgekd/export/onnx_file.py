@@ -41,7 +41,8 @@ def export_onnx(
             these at its ends, and int8 in between. For float32 and int8.
 
     Raises:
-        StageError: ONNX cannot express the network; the operator is named. Or the precision.
+        StageError: ONNX cannot express the network; the operator and its layer are named. Or the
+            precision.
     """
     model = converted(module, spec, baked=baked)
     return write(model, spec, path, precision=precision, baked=baked)
@@ -105,7 +106,7 @@ def converted(module: nn.Module, spec: ModelSpec, *, baked: bool = False) -> Any
     """The ONNX model of a network, without what is only of use to whoever debugs the exporter.
 
     Raises:
-        StageError: ONNX cannot express the network; the operator is named.
+        StageError: ONNX cannot express the network; the operator and its layer are named.
     """
     if baked:
         model = _proto(Baked(module, spec), baked_spec(spec), raw_example(spec, 2))
@@ -132,4 +133,4 @@ def _proto(module: nn.Module, spec: ModelSpec, inputs: tuple[Tensor, ...]) -> An
             assert program is not None
             return program.model_proto
     except Exception as error:
-        raise conversion_error(error, "ONNX") from error
+        raise conversion_error(error, "ONNX", module, inputs) from error

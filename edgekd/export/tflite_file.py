@@ -50,7 +50,7 @@ def export_tflite(
             these at its ends, and int8 in between. For float32 and int8.
 
     Raises:
-        StageError: TFLite cannot express the network; the operator is named.
+        StageError: TFLite cannot express the network; the operator and its layer are named.
     """
     content = converted(module, spec, integers=precision == "int8", baked=baked)
     return write(content, spec, path, precision=precision, samples=samples, baked=baked)
@@ -125,10 +125,11 @@ def converted(
         baked: with preprocessing around it.
 
     Raises:
-        StageError: TFLite cannot express the network; the operator is named.
+        StageError: TFLite cannot express the network; the operator and its layer are named.
     """
     inputs = raw_example(spec, 1) if baked else example(spec, 1, module)
     module = Baked(module, spec) if baked else module
+    network, given = module, inputs
     wanted: Any = None
     try:
         with quiet():
@@ -154,4 +155,4 @@ def converted(
             converted = litert_torch.convert(module.eval(), inputs, quant_config=wanted)
             return converted.model_content()  # type: ignore[union-attr]
     except Exception as error:
-        raise conversion_error(error, "TFLite") from error
+        raise conversion_error(error, "TFLite", network, given) from error

@@ -251,6 +251,16 @@ def test_a_network_that_cannot_be_captured():
         prepare_qat(Branching(), torch.zeros(2, 4))
 
 
+def test_several_inputs_without_names_are_refused():
+    class Sum(nn.Module):
+        def forward(self, x, y):
+            return x + y
+
+    with pytest.raises(StageError, match="2 inputs have no names") as caught:
+        prepare_ptq(Sum(), (torch.zeros(2, 4), torch.zeros(2, 4)))
+    assert "dictionary" in caught.value.fix
+
+
 class Values(torch.fx.Interpreter):
     """Runs a graph and keeps what each node gave."""
 

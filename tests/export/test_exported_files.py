@@ -247,9 +247,10 @@ class Singular(nn.Module):
     ],
 )
 def test_operator_that_cannot_be_exported_is_named(export, net, operator, tmp_path, capfd):
+    network = nn.Sequential(nn.Identity(), net())
     with pytest.raises(StageError) as caught:
-        export(net(), spec_of("resnet8"), tmp_path / "file", precision="float32")
-    assert operator in caught.value.what
+        export(network, spec_of("resnet8"), tmp_path / "file", precision="float32")
+    assert operator in caught.value.what and "in layer 1" in caught.value.what
     assert not list(tmp_path.iterdir())
 
 
