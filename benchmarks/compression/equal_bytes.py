@@ -7,7 +7,8 @@ A small student, and one of twice its width that is pruned until its int8 .tflit
 trained on labels alone, and from one teacher. All have the same number of epochs: what the pruned
 ones recover in, the small ones are trained longer. Then all are trained through the quantizer with
 the loss that they had. A seed gives the networks' first weights, the samples' order, the variations
-and the teacher; seeds come one after the other, so that a run that ends early has whole ones.
+and the teacher; seeds come one after the other, and the result is written after each, so that a run
+that ends early has whole ones. What is trained stays in the work folder, and is not trained again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,20 +100,20 @@ def main() -> None:
     warnings.simplefilter("ignore", FutureWarning)  # of torch, told to its own developers
     start = started()
     name = data_set(chosen.data)
-    found, minutes = trained(name, chosen)
-    figures = compared(found) | {"minutes_a_seed": minutes}
     chosen.results.mkdir(parents=True, exist_ok=True)
-    draw(figures["arms"], name, chosen.results / f"equal_bytes-{name}.svg")
-    finish(
-        f"Distil, prune, or both? {name}, int8 files of one size",
-        start,
-        runs=f"{len(minutes)} seeds of each way, {told(TIERS[chosen.tier])}",
-        quick=chosen.tier == "quick",
-        figures=figures,
-        rows=rows(figures),
-        results=chosen.results,
-        name=f"equal_bytes-{name}",
-    )
+    for found, minutes in trained(name, chosen):
+        figures: dict[str, Any] = {**compared(found), "minutes_a_seed": minutes}
+        draw(figures["arms"], name, chosen.results / f"equal_bytes-{name}.svg")
+        finish(
+            f"Distil, prune, or both? {name}, int8 files of one size",
+            start,
+            runs=f"{len(minutes)} seeds of each way, {told(TIERS[chosen.tier])}",
+            quick=chosen.tier == "quick",
+            figures=figures,
+            rows=rows(figures),
+            results=chosen.results,
+            name=f"equal_bytes-{name}",
+        )
 
 
 def told(tier: Tier) -> str:
@@ -124,18 +126,24 @@ def told(tier: Tier) -> str:
 
 def trained(
     name: str, chosen: argparse.Namespace
-) -> tuple[dict[str, list[dict[str, float]]], list[float]]:
-    """Of each arm, seed by seed, the file's accuracy and bytes; and the minutes of each seed."""
+) -> Iterator[tuple[dict[str, list[dict[str, float]]], list[float]]]:
+    """After each seed, what there is so far: of each arm, seed by seed, the file's accuracy and
+    bytes; and the minutes that each seed took, in this run or in an earlier one.
+    """
     tier = TIERS[chosen.tier]
     path = chosen.data.resolve()
     if name == "cifar10":
         path = shared(as_npz(path, chosen.work), chosen.share or tier.share)
     found: dict[str, list[dict[str, float]]] = {arm.label: [] for arm in ARMS}
     minutes: list[float] = []
+    seconds: dict[str, float] = {}
+    """Of each stage, by its key: arms share some."""
+    began = time.monotonic()
     for seed in range(chosen.seeds):
-        if chosen.cap and minutes and sum(minutes) + max(minutes) > chosen.cap:
+        spent = (time.monotonic() - began) / 60
+        if chosen.cap and minutes and spent + max(minutes) > chosen.cap:
             break
-        began = time.monotonic()
+        before = sum(seconds.values())
         limit = 0.0
         for arm in ARMS:
             print(f"seed {seed}, {arm.label}:", file=sys.stderr)
@@ -151,9 +159,10 @@ def trained(
                 progress=PlainProgress(sys.stderr),
             )
             found[arm.label].append(file_of(result.summary))
+            seconds |= {stage.key: stage.seconds for stage in result.summary.stages}
             limit = found[ALONE.label][-1]["bytes"]
-        minutes.append((time.monotonic() - began) / 60)
-    return found, minutes
+        minutes.append((sum(seconds.values()) - before) / 60)
+        yield found, minutes
 
 
 def overrides(arm: Arm, name: str, tier: Tier, limit: float) -> list[str]:
