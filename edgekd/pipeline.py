@@ -137,6 +137,56 @@ def _run(
     runs: Path,
     progress: Progress,
 ) -> RunResult:
+    made = make(pipeline, base, from_stage=from_stage, until=until, runs=runs, progress=progress)
+    return _write(made.summary(), made.folder)
+
+
+@dataclass(frozen=True)
+class MadeStages:
+    """The finished stages of a pipeline, before anything is concluded from them."""
+
+    pipeline: Pipeline
+    """With the assistant that `auto` stands for."""
+    folder: Path
+    """The run folder."""
+    stages: list[StageFigures]
+    """In the order of the run."""
+    manifests: dict[str, dict[str, Any]]
+    """By node."""
+
+    def artefact(self, node: str) -> Path:
+        """The folder of a node's artefact."""
+        return self.folder / next(stage.folder for stage in self.stages if stage.name == node)
+
+    def summary(self) -> Summary:
+        """All figures, and what follows from them."""
+        from edgekd.devices.machine import describe_machine
+
+        summary = gather(self.pipeline, describe_machine(), self.stages, self.manifests)
+        summary.advice = advise(summary, self.folder)
+        return summary
+
+
+def make(
+    pipeline: Pipeline,
+    base: Path,
+    *,
+    from_stage: str | None = None,
+    until: str | None = None,
+    runs: Path,
+    progress: Progress = SILENT,
+) -> MadeStages:
+    """Makes the stages of a pipeline that are not finished; writes no summary and no report.
+
+    Args:
+        base: the folder that relative paths of the pipeline file start from.
+        from_stage: this stage and those that use it are made again.
+        until: the last stage.
+        runs: where run folders lie.
+
+    Raises:
+        EdgekdError: a stage failed; what was finished before is kept.
+    """
     store = Store(runs / pipeline.name)
     if pipeline.distill.assistant == "auto" and pipeline.student.search is None:
         pipeline = _with_assistant(pipeline, base, store, progress)
@@ -174,7 +224,7 @@ def _run(
             early = check_ahead(pipeline, nodes, store, base, take)
         if node.kind == "teacher":
             check_gate(required(pipeline, node), validation_of(manifest), node.name)
-    return _conclude(pipeline, store, stages, manifests)
+    return MadeStages(pipeline, store.folder, stages, manifests)
 
 
 def read_summary(folder: Path) -> Summary:
@@ -365,20 +415,6 @@ def _stage_figures(
         folder=store.path(node.kind, node.key).name,
         warnings=list(manifest["warnings"]),
     )
-
-
-def _conclude(
-    pipeline: Pipeline,
-    store: Store,
-    stages: list[StageFigures],
-    manifests: dict[str, dict[str, Any]],
-) -> RunResult:
-    """Writes the summary, and the report if it would say something new."""
-    from edgekd.devices.machine import describe_machine
-
-    summary = gather(pipeline, describe_machine(), stages, manifests)
-    summary.advice = advise(summary, store.folder)
-    return _write(summary, store.folder)
 
 
 def _package(settings: PackageSettings, result: RunResult, progress: Progress) -> None:

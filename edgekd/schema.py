@@ -10,10 +10,12 @@ from edgekd.bench.result import BenchResult
 from edgekd.bench.submission import Submission
 from edgekd.config.device import DeviceSettings
 from edgekd.config.pipeline import SHORT_FORMS, Pipeline
+from edgekd.config.sweep import SweepSettings
 from edgekd.results import Summary
 
 MODELS: dict[str, type[BaseModel]] = {
     "pipeline": Pipeline,
+    "search": SweepSettings,
     "device": DeviceSettings,
     "result": Summary,
     "bench": BenchResult,

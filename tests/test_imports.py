@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "edgekd"
 
 LAYERS = [
     {"cli", "__init__"},
-    {"deploy", "labels"},
+    {"deploy", "labels", "sweep"},
     {"pipeline"},
     {"clean", "ahead"},
     {"plan", "summary", "advice", "starter", "doctor", "search", "gates"},
@@ -26,6 +26,7 @@ LAYERS = [
     {"tasks", "environments"},
     {"models", "data"},
     {"keys", "inputs", "references"},
+    {"sweep_results"},
     {"store", "config", "spec", "results", "statistics"},
     {"errors", "progress"},
 ]
@@ -83,7 +84,16 @@ def _loaded_by(code: str) -> set[str]:
 
 
 HEAVY = {"torch", "torchao", "onnx", "onnxruntime", "litert_torch", "ai_edge_litert", "jax"}
-HEAVY |= {"scipy", "sklearn", "matplotlib", "jinja2", "torch_pruning", "tensorflow"}
+HEAVY |= {
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "jinja2",
+    "torch_pruning",
+    "tensorflow",
+    "optuna",
+    "sqlalchemy",
+}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ called.
 """
 
 # isort: off
-from edgekd.cli import runs, data, bench, models, package, check, registry, devices, about
+from edgekd.cli import runs, sweep, data, bench, models, package, check, registry, devices, about
 from edgekd.cli.app import DEBUG, app, main
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "package",
     "registry",
     "runs",
+    "sweep",
 ]

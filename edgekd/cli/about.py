@@ -14,6 +14,7 @@ class SchemaOf(StrEnum):
     """What `edgekd schema` can print."""
 
     pipeline = "pipeline"
+    search = "search"
     device = "device"
     result = "result"
     bench = "bench"
@@ -22,7 +23,7 @@ class SchemaOf(StrEnum):
 
 @app.command()
 def schema(of: Annotated[SchemaOf, typer.Argument(help="Which schema.")]) -> None:
-    """Print a JSON Schema: of pipeline or device file, summary.json, bench --json or --submit."""
+    """Print a JSON Schema: of pipeline, search or device file, summary.json, bench, submission."""
     from edgekd.schema import schema_text
 
     print(schema_text(of.value), end="")

@@ -28,6 +28,12 @@ class Calibrate(StrEnum):
     percentile = "percentile"
 
 
+class ExecutorName(StrEnum):
+    """Where the trials of a sweep run."""
+
+    local = "local"
+
+
 RUNS = Annotated[Path, typer.Option("--runs", help="Where run folders lie.")]
 WINDOW = Annotated[
     int | None,

@@ -17,6 +17,11 @@ from edgekd.errors import ConfigError
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[str | int, ...]
 
+HELP = {
+    "Pipeline": "`edgekd schema pipeline` lists every field with its default",
+    "SweepSettings": "`edgekd schema search` lists every field with its default",
+}
+"""Where the fields of a file are told."""
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -71,6 +76,7 @@ def load_pipeline(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Pi
     raw = expand(raw)
     for override in overrides:
         apply_override(raw, override)
+        raw = expand(raw)  # a short form may get fields by the next one
     return validate(Pipeline, raw, path, lines), path.absolute().parent
 
 
@@ -112,9 +118,9 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
         raise ConfigError(f"This file is not YAML: {problem}.", where=where) from error
     if not isinstance(raw, dict) or not isinstance(node, yaml.MappingNode):
         raise ConfigError(
-            "This file is not a pipeline: it has no fields.",
+            "This file has no fields.",
             where=str(path),
-            fix="start with `edgekd init`",
+            fix="a pipeline file starts with `edgekd init`",
         )
     lines: dict[Location, int] = {}
     _collect_lines(node, (), lines, path)
@@ -187,9 +193,7 @@ def validate(
         where = str(path) if path else model.__name__
         raise ConfigError(
             f"{count} wrong in {where}:\n" + "\n".join(f"  {p}" for p in problems),
-            fix="`edgekd schema pipeline` lists every field with its default"
-            if model is Pipeline
-            else "",
+            fix=HELP.get(model.__name__, ""),
         ) from error
 
 
@@ -233,7 +237,7 @@ def _locate(model: type[BaseModel], loc: Location) -> tuple[Location, list[str]]
                 continue
         if isinstance(item, str) and item in fields:
             known = sorted(fields)
-            current = _models_in(fields[item].annotation)
+            current = models_in(fields[item].annotation)
             path.append(item)
         elif isinstance(item, int) or current:
             known = sorted(fields) or known
@@ -246,7 +250,8 @@ def _has_tag(model: type[BaseModel], tag: str) -> bool:
     return any(field.default == tag for field in model.model_fields.values())
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The settings models that a field may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+    return [model for part in get_args(annotation) for model in models_in(part)]

@@ -357,6 +357,18 @@ class Pipeline(Settings):
                 "prune.target: an int16x8 file needs the trained network's ranges before it can be "
                 "measured: take target: macs or parameters"
             )
+        found = self.unlike_plain_file
+        if measured and found:
+            raise ValueError(
+                f"prune.target: bytes and latency are measured of a plain file, and {found[0]} "
+                "makes another: take target: macs or parameters, or leave that out"
+            )
+        return self
+
+    @property
+    def unlike_plain_file(self) -> list[str]:
+        """The settings by which the deployed file is another than one that is written and measured
+        before a training."""
         export, quantize = self.export, self.quantize
         other = {
             "quantize.keep_float: auto": quantize is not None and quantize.keep_float == "auto",
@@ -364,13 +376,7 @@ class Pipeline(Settings):
             "export.preprocess: baked": export.preprocess == "baked",
             "export.route: onnx2tf": export.route == "onnx2tf",
         }
-        found = [field for field, given in other.items() if given]
-        if measured and found:
-            raise ValueError(
-                f"prune.target: bytes and latency are measured of a plain file, and {found[0]} "
-                "makes another: take target: macs or parameters, or leave that out"
-            )
-        return self
+        return [field for field, given in other.items() if given]
 
     @model_validator(mode="after")
     def _search_can_be_measured(self) -> Pipeline:

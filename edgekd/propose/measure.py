@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,12 +78,27 @@ def measure_untrained(
 
 def misses(measured: Measured, budget: BudgetSettings) -> list[str]:
     """Which limits the file does not keep, in words; empty if it fits."""
+    return reasons(measured.bytes, measured.latency, budget)
+
+
+def reasons(
+    size: int, latency: Sequence[tuple[LatencyBudget, float, float | None]], budget: BudgetSettings
+) -> list[str]:
+    """Which limits a file of such a size and such times does not keep, in words.
+
+    Args:
+        latency: where it was timed, with p50 and p90 in microseconds. A limit is compared with the
+            times on its device with its threads.
+    """
     found = []
-    if budget.size is not None and measured.bytes > budget.size:
-        found.append(f"{measured.bytes / 1000:.1f} kB, limit {budget.size / 1000:g} kB")
-    if not budget.latency:
-        return found
-    for limit, p50, p90 in measured.latency:
+    if budget.size is not None and size > budget.size:
+        found.append(f"{size / 1000:.1f} kB, limit {budget.size / 1000:g} kB")
+    for limit in budget.latency:
+        p50, p90 = next(
+            (p50, p90)
+            for timed, p50, p90 in latency
+            if (timed.device, timed.threads) == (limit.device, limit.threads)
+        )
         for name, reached, most in (("p50", p50, limit.p50), ("p90", p90, limit.p90)):
             if most is not None and reached is None:
                 found.append(f"{name} is not told by {limit.device}")

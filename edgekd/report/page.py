@@ -18,15 +18,14 @@ from edgekd.report import (
     retention,
     tables,
     tuning,
-    units,
 )
 from edgekd.report.details import Details
+from edgekd.report.environment import environment, style_sheet
 from edgekd.report.metric_rows import metric_table
 from edgekd.results import Summary
 from edgekd.store import write_atomic
 from edgekd.tasks import names
 
-HERE = Path(__file__).resolve().parent
 TEMPLATE = "template.html.j2"
 
 
@@ -43,36 +42,11 @@ def write_report(summary: Summary, details: Details, path: Path) -> None:
 
 def render(summary: Summary, details: Details) -> str:
     """The page as HTML text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(style=style_sheet(), **context(summary, details))
     )
-    environment.filters.update(
-        count=units.count,
-        size=units.size,
-        us=units.microseconds,
-        operations=units.operations,
-        decibels=diagnosis.decibels,
-        percent=units.percent,
-        interval=lambda it: units.interval(it.low, it.high),
-        score=units.score,
-        score_range=units.score_range,
-        metric=units.metric,
-        points=units.points,
-        duration=units.duration,
-        short=units.short,
-        quantity=units.quantity,
-        seed_figure=units.seed_figure,
-        stage_title=figures.title,
-    )
-    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
-    return environment.get_template(TEMPLATE).render(style=style, **context(summary, details))
 
 
 def context(summary: Summary, details: Details) -> dict[str, Any]:

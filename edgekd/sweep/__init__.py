@@ -1,0 +1,1 @@
+"""`edgekd sweep`: a search over any fields of a pipeline, for several objectives at once."""
