@@ -142,9 +142,13 @@ class _Sweep:
 
     def run(self, executor: Executor) -> None:
         """Trials until there are enough; then waits for those of other processes."""
+        told = True
         try:
-            for outcome in executor(run_trial, self._jobs()):
-                self._tell(outcome)
+            while told:  # a trial that failed calls for another one
+                told = False
+                for outcome in executor(run_trial, self._jobs()):
+                    self._tell(outcome)
+                    told = True
         finally:
             for held in self.held.values():
                 held.close()
@@ -156,7 +160,7 @@ class _Sweep:
             if job is not None:
                 yield job
             elif self.held or not self.study.alive(self.locks):
-                return  # an outcome of this process may call for another
+                return
             else:
                 time.sleep(WAIT_SECONDS)
 

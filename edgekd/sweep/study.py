@@ -6,6 +6,7 @@ as attributes: the learning curve, the costs, why it is out, and who works on it
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import time
@@ -117,9 +118,12 @@ class Study:
         self.study, self.sweep = study, sweep
 
     def trials(self) -> list[FrozenTrial]:
-        """All but those that turned out to be repetitions."""
+        """All but those that turned out to be repetitions, and those whose setting is not whole: a
+        process is about to write it, or was ended while it did.
+        """
         every = self.study.get_trials(deepcopy=False)
-        return [t for t in every if state_of(t) != "repeated" and t.params]
+        whole = set(self.sweep.space)
+        return [t for t in every if state_of(t) != "repeated" and whole <= set(t.params)]
 
     def finished(self) -> int:
         """How many are over and count: what failed may be tried again."""
@@ -208,10 +212,13 @@ class Study:
         return time.time() - last > SILENT_SECONDS
 
     def note(self, trial: FrozenTrial, name: str, facts: Mapping[str, Any]) -> None:
-        """Keeps an attribute of a trial that is under way."""
+        """Keeps an attribute of a trial that is under way. If another process has ended it, which
+        took it up while this one was silent, that one's figures stand.
+        """
         import optuna
 
-        optuna.Trial(self.study, trial._trial_id).set_user_attr(name, dict(facts))
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            optuna.Trial(self.study, trial._trial_id).set_user_attr(name, dict(facts))
 
     def end(
         self,

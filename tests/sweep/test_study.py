@@ -36,22 +36,16 @@ def ended(study: Study, tmp_path: Path, number: float) -> dict[str, Any] | None:
 
 def test_a_small_space_is_gone_through_once_and_then_is_over(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    tried = [ended(study, tmp_path, 0.1) for _ in range(6)]
-    assert len({repr(sorted(t.items())) for t in tried if t}) == 6
-    assert ended(study, tmp_path, 0.1) is None
-    assert study.finished() == 6
-    assert len(study.figures()) == 6
-
-
-def test_what_failed_may_be_tried_again_and_counts_nothing(tmp_path: Path) -> None:
-    study = opened(tmp_path)
     with ExitStack() as held:
         trial = study.ask(tmp_path, held)
         assert trial is not None
         study.end(trial, "failed")
-    assert study.finished() == 0
-    assert len([ended(study, tmp_path, 0.1) for _ in range(6)]) == 6
+    assert study.finished() == 0  # what failed may be tried again, and counts nothing
+    tried = [ended(study, tmp_path, 0.1) for _ in range(6)]
+    assert len({repr(sorted(t.items())) for t in tried if t}) == 6
     assert ended(study, tmp_path, 0.1) is None
+    assert study.finished() == 6
+    assert len([t for t in study.figures() if t.state == "finished"]) == 6
 
 
 def test_a_storage_of_other_settings_is_refused(tmp_path: Path) -> None:
@@ -125,3 +119,25 @@ def test_a_trial_of_another_machine_is_taken_up_after_its_silence(tmp_path: Path
     assert study.alive(tmp_path) == 0
     with ExitStack() as held:
         assert study.claim_running(tmp_path, held) is not None
+
+
+def test_a_trial_whose_setting_was_not_written_whole_is_none(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    half = study.study.ask()
+    half.suggest_categorical("student.model.width", ["0.25", "0.5", "1"])
+    assert study.trials() == []
+    with ExitStack() as held:
+        assert study.claim_running(tmp_path, held) is None
+    assert study.alive(tmp_path) == 0
+
+
+def test_figures_of_a_trial_that_another_process_ended_stand(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    with ExitStack() as held:
+        trial = study.ask(tmp_path, held)
+        assert trial is not None
+        opened(tmp_path).end(trial, "finished", [0.1, 1.0], score=0.9)
+        study.note(trial, TRAINING, {"curve": [0.5]})
+        study.end(trial, "finished", [0.2, 1.0], score=0.8)
+    (figures,) = study.figures()
+    assert (figures.score, figures.curve) == (0.9, [])
