@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "report"))
+sys.path += [str(Path(__file__).resolve().parents[1] / folder) for folder in ("report", "sweep")]
 from report_example import example_details, example_summary
+from sweep_example import example
 
 from edgekd.report.page import write_report
+from edgekd.report.sweep_page import write_page
 
 FLAGS = (
     "--headless",
@@ -56,22 +58,35 @@ def chromium() -> str:
     return found
 
 
-@pytest.mark.slow
-def test_page_fits_a_phone(tmp_path: Path):
-    browser = chromium()
-    write_report(example_summary(), example_details(), tmp_path / "report.html")
-    wrapper = tmp_path / "phone.html"
+def facts_on_a_phone(page: Path) -> dict[str, str]:
+    """How wide a page `report.html` is on a phone, how many sections it has, and what is wider."""
+    wrapper = page.with_name("phone.html")
     wrapper.write_text(WRAPPER, encoding="utf-8")
-    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    profile = f"--user-data-dir={page.with_name('profile')}"
     shown = subprocess.run(
-        [browser, *FLAGS, profile, "--dump-dom", wrapper.as_uri()],
+        [chromium(), *FLAGS, profile, "--dump-dom", wrapper.as_uri()],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
     title = html.unescape(shown.stdout.partition("<title>")[2].partition("</title>")[0])
-    facts = dict(part.partition("=")[::2] for part in title.split(" "))
-    assert facts["sections"] == "11", title
-    assert int(facts["width"]) <= 390, title
-    assert facts["wide"] == "", title
+    return dict(part.partition("=")[::2] for part in title.split(" "))
+
+
+@pytest.mark.slow
+def test_page_fits_a_phone(tmp_path: Path):
+    write_report(example_summary(), example_details(), tmp_path / "report.html")
+    facts = facts_on_a_phone(tmp_path / "report.html")
+    assert facts["sections"] == "11", facts
+    assert int(facts["width"]) <= 390, facts
+    assert facts["wide"] == "", facts
+
+
+@pytest.mark.slow
+def test_page_of_a_sweep_fits_a_phone(tmp_path: Path):
+    write_page(example(), tmp_path / "report.html")
+    facts = facts_on_a_phone(tmp_path / "report.html")
+    assert facts["sections"] == "4", facts
+    assert int(facts["width"]) <= 390, facts
+    assert facts["wide"] == "", facts
