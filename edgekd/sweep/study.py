@@ -137,7 +137,11 @@ class Study:
             held: keeps the claim until it is closed.
         """
         for trial in self._running():
-            if self._is_dead(trial, folder) and self._hold(trial, folder, held):
+            if not self._is_dead(trial, folder):
+                continue
+            if self._is_repeated(trial):  # its process was ended before it could note that
+                self.end(trial, "repeated")
+            elif self._hold(trial, folder, held):
                 return trial
         return None
 
@@ -173,13 +177,16 @@ class Study:
     def _asked(self) -> FrozenTrial | None:
         """A proposal, unless it was tried before: that is noted, and None is given."""
         number = self.study.ask(fixed_distributions=distributions(self.sweep)).number
-        every = self.trials()
-        asked = next(t for t in every if t.number == number)
-        tried = [t for t in every if t.number < number and state_of(t) != "failed"]
-        if any(t.params == asked.params for t in tried):
+        asked = next(t for t in self.trials() if t.number == number)
+        if self._is_repeated(asked):
             self.end(asked, "repeated")
             return None
         return asked
+
+    def _is_repeated(self, trial: FrozenTrial) -> bool:
+        """Whether an earlier trial has the same setting."""
+        before = [t for t in self.trials() if t.number < trial.number and state_of(t) != "failed"]
+        return any(t.params == trial.params for t in before)
 
     @property
     def _is_listed(self) -> bool:

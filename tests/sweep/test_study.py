@@ -12,6 +12,7 @@ import pytest
 
 from edgekd.config.sweep import SweepSettings
 from edgekd.errors import ConfigError
+from edgekd.sweep.space import distributions
 from edgekd.sweep.study import CLAIM, TRAINING, Study, choosing, open_study
 
 
@@ -141,3 +142,16 @@ def test_figures_of_a_trial_that_another_process_ended_stand(tmp_path: Path) -> 
         study.end(trial, "finished", [0.2, 1.0], score=0.8)
     (figures,) = study.figures()
     assert (figures.score, figures.curve) == (0.9, [])
+
+
+def test_a_repetition_that_a_killed_process_left_is_not_taken_up(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    with ExitStack() as held:
+        trial = study.ask(tmp_path, held)
+        assert trial is not None
+        study.end(trial, "finished", [0.1, 1.0])
+        study.study.enqueue_trial(trial.params)
+        study.study.ask(fixed_distributions=distributions(study.sweep))
+        assert len(study.trials()) == 2
+        assert study.claim_running(tmp_path, held) is None
+    assert len(study.trials()) == 1
