@@ -81,7 +81,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StageError(
             "A file of the run folder cannot be read.",
             where=f"{path}: {error}",

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from edgekd.bench.bootstrap import ProcessTimes, median_interval
 from edgekd.bench.result import BenchRow, ProcessFigures
+from edgekd.errors import StageError
 from edgekd.results import Latency
 
 PERCENTILES = {"p50": 50, "p90": 90, "p95": 95, "p99": 99}
+NOT_WHOLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What an answer with other fields, or of other types, makes of the arithmetic."""
 STORED = 10
 """Of the agent's 1001 quantiles every tenth is kept."""
 
@@ -23,7 +26,21 @@ def gather(results: Sequence[dict[str, Any]], known: dict[str, Any]) -> BenchRow
 
     Args:
         known: fields of the row that the agent does not know.
+
+    Raises:
+        StageError: a result is not whole: a device may answer anything.
     """
+    try:
+        return _gathered(results, known)
+    except NOT_WHOLE as error:
+        raise StageError(
+            "A benchmark's result is not whole.",
+            where=f"{known['model']} on {known['device']}: {type(error).__name__}: {error}"[:300],
+            fix="run the same command again",
+        ) from error
+
+
+def _gathered(results: Sequence[dict[str, Any]], known: dict[str, Any]) -> BenchRow:
     first = results[0]
     middle: dict[str, Any] = {
         name: float(np.median([result[name] for result in results]))

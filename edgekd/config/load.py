@@ -23,6 +23,8 @@ HELP = {
 }
 """Where the fields of a file are told."""
 PACKAGE = Path(__file__).resolve().parents[1]
+MOST_NODES = 100_000
+"""Values of a file, with those that aliases repeat."""
 
 
 def shipped(folder: str) -> dict[str, Path]:
@@ -105,16 +107,21 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     """A YAML mapping as plain Python, and the 1-based line of each field.
 
     Raises:
-        ConfigError: the file is no YAML, holds a key twice, or is not a mapping.
+        ConfigError: the file is no YAML, holds a key twice, nests too deep or without end, or is
+            not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _check_size(node, path)
         raw = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or "it nests too deep"
+        raise ConfigError("This file cannot be read.", where=f"{path}: {why}") from error
+    except (yaml.YAMLError, ValueError, TypeError) as error:  # SafeLoader's own, of dates and such
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or "not a UTF-8 text"
+        problem = getattr(error, "problem", None) or str(error)
         raise ConfigError(f"This file is not YAML: {problem}.", where=where) from error
     if not isinstance(raw, dict) or not isinstance(node, yaml.MappingNode):
         raise ConfigError(
@@ -127,10 +134,28 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     return raw, lines
 
 
+def _check_size(node: yaml.Node | None, path: Path) -> None:
+    """Aliases of aliases make a small file endless: each is counted as often as it stands for."""
+    ahead, count = [node], 0
+    while ahead:
+        count += 1
+        if count > MOST_NODES:
+            raise ConfigError(
+                "This file stands for too much: its aliases (*) repeat each other.",
+                where=str(path),
+                fix="write out what they stand for",
+            )
+        each = ahead.pop()
+        if isinstance(each, yaml.MappingNode):
+            ahead += [part for pair in each.value for part in pair]
+        elif isinstance(each, yaml.SequenceNode):
+            ahead += each.value
+
+
 def _collect_lines(node: yaml.Node, at: Location, lines: dict[Location, int], path: Path) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here = (*at, key.value)
+            here = (*at, str(key.value))
             if here in lines:
                 field = ".".join(map(str, here))
                 where = f"{path}, line {key.start_mark.line + 1}, field {field}"

@@ -157,7 +157,9 @@ def _checked(member: zipfile.ZipInfo, path: Path) -> zipfile.ZipInfo:
     parts = PurePosixPath(name).parts
     mode = member.external_attr >> 16
     ratio = member.file_size / max(1, member.compress_size)
-    if name.startswith(("/", "\\")) or ".." in parts or "\\" in name or ":" in name[1:2]:
+    if not name:
+        problem = "has no name"
+    elif name.startswith(("/", "\\")) or ".." in parts or "\\" in name or ":" in name[1:2]:
         problem = "leads outside of the archive"
     elif stat.S_ISLNK(mode):
         problem = "is a symbolic link"

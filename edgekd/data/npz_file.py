@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,8 +19,13 @@ from numpy.typing import NDArray
 
 from edgekd.errors import DataError
 
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
-"""What zipfile and numpy raise on a truncated, altered, encrypted or foreign file."""
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, TypeError),
+    *(SyntaxError, tokenize.TokenError, MemoryError, LookupError, ArithmeticError, struct.error),
+)
+"""What zipfile and numpy raise on a truncated, altered, encrypted or foreign file: numpy reads an
+array's header with Python's own parser."""
+LAST_CHARACTER = 0x10FFFF
 SAVE_PLAIN = "np.savez('data.npz', x=x, y=y) with arrays of numbers (labels may be strings)"
 
 
@@ -73,7 +80,16 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
             )
     _check_memory(path, {name: headers[name] for name in names})
     with explained(path), np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in names}
+        return {name: _texts_checked(name, file[name]) for name in names}
+
+
+def _texts_checked(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """numpy fails in odd ways, and late, on texts with numbers that are no characters."""
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).view(f"{array.dtype.str[0]}u4")
+        if int(codes.max()) > LAST_CHARACTER:
+            raise ValueError(f"array {name} holds what is no text")
+    return array
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from edgekd.spec import SoundSpec
 
 LEAST_ENERGY = 1e-9
 """Added to a mel energy before the logarithm, so that silence has one: full scale is 1."""
+LEAST_RATE, MOST_RATE = 100, 768_000
+"""Hz. Resampling from rates that no recorder has takes filters of any length."""
 WAV = (".wav",)
 OTHERS = (".flac", ".ogg", ".mp3", ".aif", ".aiff")
 """Read with soundfile, where it is installed."""
@@ -71,6 +73,8 @@ def decode(content: bytes, name: str) -> tuple[int, int, NDArray[np.float32]]:
         values = values.astype(np.float32) / np.float32(2 ** (8 * values.dtype.itemsize - 1))
     channels = 1 if values.ndim == 1 else values.shape[1]
     mono = values.astype(np.float32).reshape(len(values), channels).mean(1)
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise ValueError(f"it claims a rate of {rate} Hz")
     if not len(mono):
         raise ValueError("it has 0 samples")
     if not np.isfinite(mono).all():

@@ -69,14 +69,16 @@ def read_result(answer: str | None, what: str, code: int, stderr: str) -> dict[s
         )
     try:
         result = json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StageError("A benchmark's result cannot be read.", where=what) from error
+    if not isinstance(result, dict):
+        raise StageError("A benchmark's result cannot be read.", where=what)
     if not result.get("ok"):
-        place = result.get("where") or ""
+        place = str(result.get("where") or "")
         raise StageError(
             str(result.get("error")),
             where=f"{what}: {place}" if place not in what else what,
-            fix=result.get("fix", ""),
+            fix=str(result.get("fix") or ""),
         )
     return result
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from edgekd import inputs
@@ -125,7 +124,7 @@ def _description(path: Path) -> tuple[ModelSettings, ModelSpec, dict[str, Any] |
             raise ValueError(f"format {raw['format_version']!r}, and this is {FORMAT_VERSION}")
         settings = ModelSettings.model_validate(raw["settings"])
         return settings, ModelSpec.model_validate(raw["spec"]), raw.get("library")
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StageError(
             "This is not a saved model, or not a whole one.",
             where=f"{path}: {type(error).__name__}: {error}",

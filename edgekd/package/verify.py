@@ -117,7 +117,7 @@ def read_manifest(content: bytes, where: str) -> Manifest:
         told = json.loads(content)
         files = {str(path): _entry(entry) for path, entry in told["files"].items()}
         name, version = str(told["name"]), str(told["version"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EdgekdError(
             "The manifest cannot be read.", where=f"{where}: {error!r}"[:300], fix=AGAIN
         ) from error

@@ -78,7 +78,7 @@ def beside(path: Path) -> Path:
 def _about(path: Path) -> Any:
     try:
         return json.loads(beside(path).read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, error) from error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekd.data import series_signal, sound, table_columns, table_file
+from edgekd.data.npz_file import BROKEN
 from edgekd.errors import DataError
 from edgekd.spec import Inputs, InputSpec, NamedInputs, SoundSpec
 
@@ -194,7 +195,7 @@ def _decoded(path: Path) -> tuple[int, NDArray[np.float32]]:
 def _numpy(path: Path) -> NDArray[Any]:
     try:
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except BROKEN as error:
         raise DataError("This array cannot be read.", where=f"{path}: {error}") from error
     if not isinstance(values, np.ndarray):
         raise DataError("This is an archive of arrays, not one array.", where=str(path))

@@ -59,7 +59,7 @@ def read(folder: Path, fingerprint: str) -> Checkpoint | None:
                 return None
             names = file.keys()
             return Checkpoint({name: file.get_tensor(name) for name in names}, facts)
-    except (SafetensorError, ValueError):
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 
