@@ -109,6 +109,7 @@ def test_pruned_and_int8_in_both_runtimes(name: str, tmp_path: Path, monkeypatch
     pruned = prune(model, x[:2], PruneSettings(keep=0.8))
     assert macs(pruned, SPEC.input) <= 0.8 * macs(model, SPEC.input)
     prepared = prepare_qat(pruned, x[:2])
+    assert any("layer_norm" in text for text in prepared.left_float) == (name == "vit")
     calibrate(prepared, x.split(64))
     F.cross_entropy(prepared.train()(x[:64]), y[:64]).backward()
     assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in prepared.parameters())
