@@ -28,8 +28,8 @@ from benchmarks.common import Row, finish, options, percent, started
 from benchmarks.quantization.trained import Quantized, quantized
 from benchmarks.quantization.zoo import NETWORKS
 from edgekd.agent.agent import ROTATE
-from edgekd.bench.rounds import ONCE
 from edgekd.bench.table import number
+from edgekd.bench.visit import ONCE
 from edgekd.compress import quantize
 from edgekd.config.device import EMULATED, DeviceSettings
 from edgekd.data.cache import file_fingerprint

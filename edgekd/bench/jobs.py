@@ -12,9 +12,10 @@ from edgekd.bench.data import Test, read_test
 from edgekd.bench.fleet import named_devices, on_each
 from edgekd.bench.raw import RawFiles, measure_raw, raw_files
 from edgekd.bench.result import BenchResult, BenchRow
-from edgekd.bench.rounds import BenchModel, More, on_device
+from edgekd.bench.rounds import on_device
 from edgekd.bench.scenario import LEAST_QUERIES
 from edgekd.bench.scores import Scores
+from edgekd.bench.visit import BenchModel, More
 from edgekd.config.device import DeviceSettings
 from edgekd.config.pipeline import RUNTIME_OF
 from edgekd.config.stages import BenchSettings, OnnxInput

@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekd.bench.gather import latency
 from edgekd.bench.result import STEPS, BenchRow, RawFigures
-from edgekd.bench.rounds import PATIENCE, measuring_length
+from edgekd.bench.visit import PATIENCE, measuring_length
 from edgekd.config.data import AudioFolderData, ImageFolderData
 from edgekd.config.stages import BenchSettings
 from edgekd.data.archive import Files

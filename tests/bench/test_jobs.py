@@ -10,8 +10,9 @@ import pytest
 from sklearn.metrics import f1_score, mean_absolute_error, r2_score
 from tiny_models import Tiny
 
-from edgekd.bench import rounds
 from edgekd.bench.jobs import BenchModel, bench_file, measure
+from edgekd.bench.rounds import thread_counts
+from edgekd.bench.visit import measuring_length
 from edgekd.config.stages import BenchSettings
 from edgekd.devices import LocalDevice
 from edgekd.errors import ConfigError, DataError, EdgekdError
@@ -94,16 +95,16 @@ def test_every_file_in_its_runtime_with_every_thread_count(tmp_path, tiny, sent,
     [((1, "all"), 8, [1, 8]), ((1, "all"), 1, [1]), (("all", 4, 2), 4, [4, 2]), ((2, 2), 4, [2])],
 )
 def test_thread_counts(threads, cores, counts):
-    assert rounds.thread_counts(BenchSettings(threads=threads), cores) == counts
+    assert thread_counts(BenchSettings(threads=threads), cores) == counts
 
 
 def test_how_long_is_measured():
-    usual = rounds.measuring_length(BenchSettings())
+    usual = measuring_length(BenchSettings())
     warm = {"warmup_seconds": pytest.approx(0.6), "warmup_runs": 1}
     assert usual == {"min_runs": 200, "min_seconds": 3.0, **warm}
-    quick = rounds.measuring_length(BenchSettings(quick=True))
+    quick = measuring_length(BenchSettings(quick=True))
     assert quick == {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05, "warmup_runs": 1}
-    shared = rounds.measuring_length(BenchSettings(processes=3, max_seconds=6, warmup_runs=9))
+    shared = measuring_length(BenchSettings(processes=3, max_seconds=6, warmup_runs=9))
     warm = {"warmup_seconds": pytest.approx(0.6), "warmup_runs": 9}
     assert shared == {"min_runs": 67, "min_seconds": 1.0, "max_seconds": 2.0, **warm}
 

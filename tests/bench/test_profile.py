@@ -10,8 +10,8 @@ from tiny_models import Tiny
 from edgekd.bench import profile as profiles
 from edgekd.bench.jobs import bench_files
 from edgekd.bench.profile import profile
-from edgekd.bench.rounds import BenchModel, More
 from edgekd.bench.table import PROFILED, format_profile, format_types
+from edgekd.bench.visit import BenchModel, More
 from edgekd.config.device import DeviceSettings
 from edgekd.config.stages import BenchSettings
 from edgekd.devices import open_device

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from edgekd.bench.jobs import bench_files
 from edgekd.bench.result import STEPS
-from edgekd.bench.rounds import More
 from edgekd.bench.table import describe_raw
+from edgekd.bench.visit import More
 from edgekd.cli import app
 from edgekd.config.stages import BenchSettings
 from edgekd.data.command_source import named_data

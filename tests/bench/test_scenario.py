@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from edgekd.agent import agent
 from edgekd.bench.jobs import bench_files
-from edgekd.bench.rounds import More
 from edgekd.bench.scenario import LEAST_QUERIES, describe, offline, single_stream
+from edgekd.bench.visit import More
 from edgekd.cli import app
 from edgekd.config.stages import BenchSettings
 from edgekd.results import Latency
