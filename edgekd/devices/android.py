@@ -15,6 +15,7 @@ from edgekd.devices.android_facts import (
     read_facts,
     read_state,
 )
+from edgekd.devices.base import closed_on_failure
 from edgekd.devices.remote import RemoteDevice
 from edgekd.errors import StageError
 
@@ -45,11 +46,8 @@ class AndroidDevice(RemoteDevice):
     def connect(self) -> None:
         """See `Device.connect`."""
         super().connect()
-        try:
+        with closed_on_failure(self):
             self._look()
-        except BaseException:
-            self.close()
-            raise
 
     def _look(self) -> None:
         """Reads the phone's facts; from then on jobs run on the profile's cores."""

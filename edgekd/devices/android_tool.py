@@ -12,6 +12,7 @@ from edgekd.devices import android_scripts as scripts
 from edgekd.devices.adb import AdbShell
 from edgekd.devices.android import AndroidDevice, machine_state
 from edgekd.devices.android_facts import doubts
+from edgekd.devices.base import closed_on_failure
 from edgekd.devices.benchmark_output import Output, read_output
 from edgekd.devices.benchmark_tool import tool
 from edgekd.devices.remote import GRACE, SHORT, SLOWEST, full, stored_name
@@ -47,7 +48,7 @@ class BenchmarkModelDevice(AndroidDevice):
             return
         self.tool = tool(self.settings)
         self.adb.open()
-        try:
+        with closed_on_failure(self):
             self.folder = PurePosixPath(self.settings.folder)
             done = self.do(scripts.CONNECT, str(self.folder))
             blocks, size = done.out.split()[:2]
@@ -55,9 +56,6 @@ class BenchmarkModelDevice(AndroidDevice):
             self._jobs = str(self.folder)
             self._look()
             self._pushed = self.push(self.tool)
-        except BaseException:
-            self.close()
-            raise
 
     def _send(self, file: Path, name: str, there: int) -> None:
         """By adb's own protocol, which starts a transfer that was cut off anew."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -81,3 +82,12 @@ class Device(Protocol):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@contextmanager
+def closed_on_failure(device: Device) -> Iterator[None]:
+    """Closes a device whose connecting is not finished, whatever ends it: Ctrl-C, too."""
+    with ExitStack() as undo:
+        undo.callback(device.close)
+        yield
+        undo.pop_all()

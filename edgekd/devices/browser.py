@@ -18,7 +18,7 @@ import numpy as np
 
 from edgekd.agent import agent
 from edgekd.config.device import DeviceSettings
-from edgekd.devices.base import Device
+from edgekd.devices.base import Device, closed_on_failure
 from edgekd.devices.browser_address import bound_to, is_loopback, page_address, show
 from edgekd.devices.browser_facts import machine_of
 from edgekd.devices.browser_job import make_work, model_title, prepare, read_work
@@ -71,12 +71,9 @@ class BrowserDevice(Device):
             StageError: the runtimes cannot be had, the address cannot be bound, or nobody came.
         """
         folder = self.serve()
-        try:
+        with closed_on_failure(self):
             show(self.address, self.settings, folder)
             self._await()
-        except BaseException:
-            self.close()
-            raise
 
     def serve(self) -> Path:
         """Starts the server, if it does not run; gives the folder of its certificate.
@@ -91,11 +88,8 @@ class BrowserDevice(Device):
         for folder in web_versions():
             assets |= {f"{folder}/{file.name}": file for file in (runtimes / folder).iterdir()}
         self._folder = tempfile.TemporaryDirectory(prefix="edgekd-")
-        try:
+        with closed_on_failure(self):
             self._server = bound_to(self.settings, self._link, assets, Path(self._folder.name))
-        except BaseException:
-            self.close()
-            raise
         self.address = page_address(self.settings, self._server, self._link.token)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True

@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 from edgekd.config.device import DeviceSettings
 from edgekd.devices import scripts
 from edgekd.devices.answers import OVER, read_result, tail, took_too_long
-from edgekd.devices.base import Device
+from edgekd.devices.base import Device, closed_on_failure
 from edgekd.devices.local import AGENT
 from edgekd.errors import StageError
 
@@ -108,7 +108,7 @@ class RemoteDevice(Device):
         if self._jobs is not None:
             return
         self._shell.open()
-        try:
+        with closed_on_failure(self):
             done = self.do(
                 scripts.CONNECT, self.settings.folder, self.settings.python, scripts.FACTS
             )
@@ -117,9 +117,6 @@ class RemoteDevice(Device):
             check_python(self.facts, self.name)
             self._attached, self._agent = self.push(ATTACHED), self.push(AGENT)
             self.python = prepare(self, self._attached)
-        except BaseException:
-            self.close()
-            raise
 
     def push(self, file: Path) -> str:
         """See `Device.push`. A transfer that was cut off goes on where it was."""
