@@ -25,7 +25,7 @@ from jvm_tools import (
     need,
     standin_sources,
 )
-from made_runs import KEY, make_run
+from made_runs import KEY, make_run, readme_lines
 from tiny_models import Tiny
 
 from edgekd.agent import agent
@@ -233,6 +233,7 @@ def test_kotlin_compiles_and_the_lines_of_the_readme_run(bundle, standins, tmp_p
     assert (len(lines), len(build)) == (2, 2)
     document = (Path(__file__).parents[2] / "docs/package.md").read_text()
     assert all(line in document for line in build + lines)
+    assert readme_lines("Android") == [[line.strip() for line in each] for each in (build, lines)]
     source = tmp_path / "App.kt"
     source.write_text(APP.replace("{lines}", "\n".join(lines)))
     aar = unpacked(bundle, tmp_path / "aar")
