@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 @app.command()
 def promote(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/NAME.")],
-    to: Annotated[str, typer.Option("--to", help="The registry: a folder, or s3://..., gs://...")],
+    to: Annotated[
+        str,
+        typer.Option("--to", help="The registry: a folder, s3://..., gs://..., mlflow+https://..."),
+    ],
     version: Annotated[
         str | None,
         typer.Option("--version", help="MAJOR.MINOR.PATCH; the next patch if left out."),

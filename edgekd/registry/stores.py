@@ -9,6 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 from edgekd.errors import ConfigError
 
+MLFLOW = "mlflow+"
+"""Before a tracking URI of MLflow's."""
+
 
 class Registry(Protocol):
     """Models by name and version. A version is there whole or not at all, and never changes."""
@@ -39,13 +42,18 @@ class Registry(Protocol):
 
 
 def registry_at(place: str) -> Registry:
-    """The registry in a folder, or at an fsspec URL such as `s3://bucket/models`.
+    """The registry in a folder, at an fsspec URL such as `s3://bucket/models`, or in the MLflow of
+    `mlflow+https://mlflow.example.com`: what follows the plus is MLflow's own tracking URI.
 
     Raises:
         ConfigError: it is no such place, or a library for it is missing.
     """
     from edgekd.registry.folder import FolderRegistry
 
+    if place.startswith(MLFLOW):
+        from edgekd.registry.mlflow import MlflowRegistry
+
+        return MlflowRegistry(place)
     if "://" not in place:
         return FolderRegistry(Path(place).expanduser())
     if "::" in place:
