@@ -29,6 +29,7 @@ def place(tmp_path_factory):
         yield f"mlflow+sqlite:///{folder}/mlflow.db"
 
 
+@pytest.mark.slow
 def test_a_released_model_comes_back_and_is_never_overwritten(place, tmp_path):
     run = make_run(tmp_path, "digits")
     registry = registry_at(place)
