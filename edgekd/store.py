@@ -21,6 +21,8 @@ from typing import IO, Any, BinaryIO
 from edgekd.errors import EdgekdError, StageError
 
 MANIFEST = "manifest.json"
+FILES, SUM = "files", "sum"
+"""Of a manifest: what each file of the artefact is, and the digest of all the rest of it."""
 KEY_LENGTH = 12
 LOCKS = ".locks"
 """Beside the run folders: locks of what they share."""
@@ -73,6 +75,17 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
+def reserve(path: Path) -> None:
+    """Takes the disk space that a file claims: writing to a memory map of a file with holes ends
+    the process where the disk is full, and this is an error that can be told.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
 def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
@@ -85,7 +98,9 @@ def read_json(path: Path) -> Any:
         raise StageError(
             "A file of the run folder cannot be read.",
             where=f"{path}: {error}",
-            fix="remove its folder: the stage is then made again",
+            fix=f"remove its folder, {path.parent}: the stage is then made again"
+            if path.name == MANIFEST
+            else "remove it, and run the same command again",
         ) from error
 
 
@@ -101,9 +116,23 @@ class Store:
         return self.folder / f"{stage}-{key}"
 
     def finished(self, stage: str, key: str) -> dict[str, Any] | None:
-        """The manifest of a finished artefact, or None."""
+        """The manifest of a finished artefact, or None.
+
+        Raises:
+            StageError: the artefact is not what was made; says which folder to remove.
+        """
         path = self.path(stage, key) / MANIFEST
-        return read_json(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+        manifest = read_json(path)
+        wrong = _changed(path.parent, manifest)
+        if wrong:
+            raise StageError(
+                f"A finished stage is not as it was made: {wrong}.",
+                where=str(path.parent / wrong.partition(" ")[0]),
+                fix=f"remove the folder {path.parent}: the stage is then made again",
+            )
+        return {name: value for name, value in manifest.items() if name not in (FILES, SUM)}
 
     @contextlib.contextmanager
     def making(
@@ -144,6 +173,8 @@ class Store:
         """
         for manifest in sorted(self.folder.parent.glob(f"*/{stage}-{key}/{MANIFEST}")):
             work, final = self.work / f"{stage}-{key}", self.path(stage, key)
+            if manifest.parent == final or _broken(manifest):
+                continue
             try:
                 shutil.rmtree(work, ignore_errors=True)
                 shutil.copytree(manifest.parent, work, copy_function=_link)
@@ -156,7 +187,8 @@ class Store:
 
     def finish(self, stage: str, key: str, made: Path, manifest: Mapping[str, Any]) -> Path:
         """Renames the working folder `made` to the finished artefact, with its manifest."""
-        write_json(made / MANIFEST, dict(manifest))
+        told = json.loads(json.dumps({**manifest, FILES: _contents(made)}, allow_nan=False))
+        write_json(made / MANIFEST, {**told, SUM: digest(told)})
         final = self.path(stage, key)
         if final.exists():
             shutil.rmtree(final)
@@ -167,6 +199,55 @@ class Store:
         """Removes an artefact, finished or not, so that it is made again."""
         shutil.rmtree(self.path(stage, key), ignore_errors=True)
         shutil.rmtree(self.work / f"{stage}-{key}", ignore_errors=True)
+
+
+def _contents(folder: Path) -> dict[str, list[Any]]:
+    """Of every file below but the manifest: SHA-256, bytes, time of its last change, inode."""
+    found: dict[str, list[Any]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / MANIFEST:
+            found[path.relative_to(folder).as_posix()] = [_sha256(path), *_state(path)]
+    return found
+
+
+def _changed(folder: Path, manifest: Any) -> str:
+    """The file that is not as the manifest has it and what became of it; "" where all is well.
+
+    A file with the size, time and inode that it was made with has not been written to; others,
+    such as those of a copied folder, are read. Manifests of edgekd before 0.1.0 list no files.
+    """
+    if not isinstance(manifest, dict):
+        return f"{MANIFEST} was changed"
+    if FILES not in manifest and SUM not in manifest:
+        return ""
+    if manifest.get(SUM) != digest({k: v for k, v in manifest.items() if k != SUM}):
+        return f"{MANIFEST} was changed"
+    for name, (sha256, *state) in manifest[FILES].items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        now = _state(path)
+        if now != state and (now[0] != state[0] or _sha256(path) != sha256):
+            return f"{name} was changed"
+    return ""
+
+
+def _broken(manifest: Path) -> bool:
+    """Whether the artefact of a manifest is not to be taken over."""
+    try:
+        return bool(_changed(manifest.parent, read_json(manifest)))
+    except (OSError, StageError):
+        return True
+
+
+def _state(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ino]
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _link(source: str, target: str) -> None:

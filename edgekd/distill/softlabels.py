@@ -32,7 +32,7 @@ from edgekd.distill.toplogits import compact
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
 from edgekd.spec import Inputs
-from edgekd.store import write_json
+from edgekd.store import reserve, write_json
 from edgekd.train.answers import Answers
 from edgekd.train.batches import Samples, normalised, varied
 from edgekd.train.evaluate import logits_of
@@ -124,6 +124,7 @@ def write_soft_labels(
             if name not in arrays:
                 shape = (*size, part.shape[1])
                 arrays[name] = open_memmap(folder / name, "w+", part.dtype, shape)
+                reserve(folder / name)
             arrays[name][view, start : start + len(part)] = part
     for array in arrays.values():
         array.flush()

@@ -7,6 +7,7 @@ One file, so that a kill between two writes cannot leave halves that do not belo
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,8 @@ def write(folder: Path, checkpoint: Checkpoint) -> None:
         name: value.detach().cpu().contiguous().clone()
         for name, value in checkpoint.tensors.items()
     }
-    header = {"edgekd": json.dumps(checkpoint.facts)}
+    facts = json.dumps(checkpoint.facts)
+    header = {"edgekd": facts, "sha256": _sha256(facts, tensors)}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / FILE, save(tensors, metadata=header))
 
@@ -54,13 +56,25 @@ def read(folder: Path, fingerprint: str) -> Checkpoint | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get("edgekd", "{}"))
+            told = file.metadata() or {}
+            facts = json.loads(told.get("edgekd", "{}"))
             if facts.get("fingerprint") != fingerprint:
                 return None
-            names = file.keys()
-            return Checkpoint({name: file.get_tensor(name) for name in names}, facts)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            whole = told.get("sha256") == _sha256(told["edgekd"], tensors)
+            return Checkpoint(tensors, facts) if whole else None
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _sha256(facts: str, tensors: dict[str, Tensor]) -> str:
+    """Of everything that a checkpoint holds: a wrong bit would go on in all that follows."""
+    whole = hashlib.sha256(facts.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return whole.hexdigest()
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
