@@ -23,6 +23,8 @@ HELP = {
 }
 """Where the fields of a file are told."""
 PACKAGE = Path(__file__).resolve().parents[1]
+MOST_DEPTH = 500
+"""Brackets that are open at once; Python's own bound lets the parser go on for some 300."""
 MOST_NODES = 100_000
 """Values of a file, with those that aliases repeat."""
 
@@ -112,6 +114,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
+        _check_depth(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _check_size(node, path)
         raw = yaml.safe_load(text)
@@ -132,6 +135,19 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[Location, int]]:
     lines: dict[Location, int] = {}
     _collect_lines(node, (), lines, path)
     return raw, lines
+
+
+def _check_depth(text: str) -> None:
+    """Looks for brackets in brackets first: the parser's time grows with the square of their depth.
+
+    Raises:
+        RecursionError: they are too many.
+    """
+    depth = 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        if depth > MOST_DEPTH:
+            raise RecursionError
 
 
 def _check_size(node: yaml.Node | None, path: Path) -> None:

@@ -23,7 +23,10 @@ BOMB_RATIO = 200
 1,000, and pictures and recordings hardly 10."""
 BOMB_LEAST = 1 << 20
 """Below this size a high ratio does no harm (silence, a blank picture)."""
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError),
+    UnicodeDecodeError,
+)
 
 
 class Files:

@@ -25,9 +25,7 @@ def decode(content: bytes, settings: ImageFolderData) -> tuple[bool, NDArray[np.
     """
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            width, height = picture.size
-            if width * height > MOST_PIXELS:
-                raise ValueError(f"it claims {width} x {height} pixels")
+            check_size(picture)
             colour = picture.mode not in GREY
             ImageOps.exif_transpose(picture, in_place=True)
             return colour, _pixels(picture, settings).transpose(2, 0, 1)
@@ -35,6 +33,17 @@ def decode(content: bytes, settings: ImageFolderData) -> tuple[bool, NDArray[np.
         raise ValueError("it is no picture that can be read") from error
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(str(error).replace(str(type(content)), "")) from error
+
+
+def check_size(picture: Image.Image) -> None:
+    """Refuses a picture that claims more pixels than one may have, before they are decoded.
+
+    Raises:
+        ValueError: it does.
+    """
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"it claims {width} x {height} pixels")
 
 
 def as_array(

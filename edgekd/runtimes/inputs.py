@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.data import series_signal, sound, table_columns, table_file
+from edgekd.data import pictures, series_signal, sound, table_columns, table_file
 from edgekd.data.npz_file import BROKEN
 from edgekd.errors import DataError
 from edgekd.spec import Inputs, InputSpec, NamedInputs, SoundSpec
@@ -139,6 +139,7 @@ def decode_picture(content: bytes, spec: InputSpec, where: Path) -> Image:
         )
     try:
         with Image.open(io.BytesIO(content)) as opened:
+            pictures.check_size(opened)
             upright = ImageOps.exif_transpose(opened)
             return upright.convert("L" if spec.shape[0] == 1 else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
