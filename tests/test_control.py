@@ -15,6 +15,7 @@ from edgekd.summary import gain_over_seeds
 WHOLE = {
     "name": "c",
     "control": True,
+    "distill": "kd",
     "finetune": {"method": "kd"},
     "prune": True,
     "quantize": "qat",
