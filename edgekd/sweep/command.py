@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from edgekd.config.load import find, load_pipeline
@@ -116,6 +117,7 @@ class _Sweep:
         self.asked, self.pipeline, self.base, self.source = asked, pipeline, base, source
         self.overrides, self.runs, self.progress = tuple(overrides), runs, progress
         self.name = f"{pipeline.name[:LONGEST_NAME]}-sweep"
+        self.one = pipeline.model_copy(update={"name": self.name, "seeds": None})
         self.folder = runs / self.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.storage = storage or f"sqlite:///{(self.folder / DATABASE).absolute()}"
@@ -137,8 +139,7 @@ class _Sweep:
             return
         plan = make_plan(self.pipeline, self.base)
         shared = [node.kind for node in plan if ORDER.index(node.kind) <= ORDER.index("check")]
-        one = self.pipeline.model_copy(update={"name": self.name, "seeds": None})
-        make(one, self.base, until=shared[-1], runs=self.runs, progress=self.progress)
+        make(self.one, self.base, until=shared[-1], runs=self.runs, progress=self.progress)
 
     def run(self, executor: Executor) -> None:
         """Trials until there are enough; then waits for those of other processes."""
@@ -190,8 +191,7 @@ class _Sweep:
         )
 
     def _tell(self, outcome: TrialOutcome) -> None:
-        trial = next(t for t in self.study.trials() if t.number == outcome.number)
-        values = None
+        trial, values = self.study.trial(outcome.number), None
         if outcome.state == "finished" and outcome.score is not None:
             values = as_point(outcome.score, dict(outcome.values), self.asked)
         self.study.end(
@@ -202,7 +202,8 @@ class _Sweep:
         every = self.study.figures()
         done = [t for t in every if t.state != "failed"]
         figures = next(t for t in every if t.number == outcome.number)
-        self.progress.message(trial_line(figures, len(done), self.asked.trials, self.metrics()))
+        metrics = {o.name: o.metric for o in self.objectives}
+        self.progress.message(trial_line(figures, len(done), self.asked.trials, metrics))
         self.failures = self.failures + 1 if outcome.state == "failed" else 0
         if self.failures == MOST_FAILURES or (self.failures and not done):
             raise EdgekdError(
@@ -210,17 +211,13 @@ class _Sweep:
                 fix="mend that; the same command goes on with what is left",
             )
 
-    def metrics(self) -> dict[str, str]:
-        """By objective: what it is measured in."""
-        return {o.name: o.metric for o in self.objectives()}
-
+    @cached_property
     def objectives(self) -> list[ObjectiveFigures]:
-        """What is searched for."""
+        """What is searched for. The task's score is known once the data is read."""
         from edgekd.data.dataset import load
         from edgekd.spec import HEADLINE
 
-        one = self.pipeline.model_copy(update={"name": self.name, "seeds": None})
-        data = make(one, self.base, until="data", runs=self.runs).artefact("data")
+        data = make(self.one, self.base, until="data", runs=self.runs).artefact("data")
         kinds = {ACCURACY: HEADLINE[load(data).task], SIZE: "bytes"}
         return [
             ObjectiveFigures(name=o, metric=kinds.get(o, "us"), limit=limit_of(o, self.asked))
@@ -268,7 +265,7 @@ class _Sweep:
         return SweepFigures(
             pipeline=self.pipeline.name,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
-            objectives=self.objectives(),
+            objectives=self.objectives,
             trials=trials,
             front=made,
             hypervolume=covered(ended, ideal, reference),

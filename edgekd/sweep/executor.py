@@ -70,7 +70,7 @@ def _several(work: Work, jobs: Iterable[TrialJob], workers: int) -> Iterator[Tri
                 where="by the system, where memory ran out, or by somebody",
                 fix="the same command goes on from there; fewer at once with -j",
             ) from error
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: leaving the pool waits for trials that take hours
             for process in multiprocessing.active_children():
                 process.kill()
             raise

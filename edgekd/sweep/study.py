@@ -125,6 +125,10 @@ class Study:
         whole = set(self.sweep.space)
         return [t for t in every if state_of(t) != "repeated" and whole <= set(t.params)]
 
+    def trial(self, number: int) -> FrozenTrial:
+        """A trial by its number."""
+        return next(trial for trial in self.trials() if trial.number == number)
+
     def finished(self) -> int:
         """How many are over and count: what failed may be tried again."""
         return sum(t.state.is_finished() and state_of(t) != "failed" for t in self.trials())
@@ -177,7 +181,7 @@ class Study:
     def _asked(self) -> FrozenTrial | None:
         """A proposal, unless it was tried before: that is noted, and None is given."""
         number = self.study.ask(fixed_distributions=distributions(self.sweep)).number
-        asked = next(t for t in self.trials() if t.number == number)
+        asked = self.trial(number)
         if self._is_repeated(asked):
             self.end(asked, "repeated")
             return None

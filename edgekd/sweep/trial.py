@@ -114,7 +114,7 @@ class _Trial(Relay):
         super().__init__(progress)
         self.job, self.pipeline, self.base = job, pipeline, base
         self.study = open_study(job.storage, job.name, job.sweep, job.asked, 0)
-        self.trial = next(t for t in self.study.trials() if t.number == job.number)
+        self.trial = self.study.trial(job.number)
         plan = make_plan(pipeline, base)
         self.keys = {node.stage: (node.kind, node.key) for node in plan}
         self.first = next(stage for stage in TRAINED if stage in self.keys)
