@@ -77,11 +77,21 @@ def load_pipeline(source: str | Path, overrides: Sequence[str] = ()) -> tuple[Pi
     """
     path = find(source, "pipelines")
     raw, lines = read_yaml(path)
+    return validate(Pipeline, overridden(raw, overrides), path, lines), path.absolute().parent
+
+
+def overridden(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A pipeline as read from YAML, with every short form written out and overrides applied in
+    their order; `raw` may change.
+
+    Raises:
+        ConfigError: an override is no KEY=VALUE, or leads to no field.
+    """
     raw = expand(raw)
     for override in overrides:
         apply_override(raw, override)
         raw = expand(raw)  # a short form may get fields by the next one
-    return validate(Pipeline, raw, path, lines), path.absolute().parent
+    return raw
 
 
 def load_device(source: str | Path, base: Path | None = None) -> DeviceSettings:

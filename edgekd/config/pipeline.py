@@ -57,6 +57,7 @@ SHORT_FORMS: dict[str, str] = {
 
 
 DEFAULT = {"name": "default"}
+"""The method that nobody names; of the top classes it can only be `kd`."""
 
 
 def expand(raw: Any) -> Any:
@@ -85,9 +86,9 @@ def expand(raw: Any) -> Any:
         elif last == "method" and isinstance(node, dict) and isinstance(node.get(last), list):
             node[last] = [{field: m} if isinstance(m, str) else m for m in node[last]]
     labels, distill = full.get("softlabels"), full.get("distill", {})
-    if isinstance(labels, dict) and labels.get("top") and isinstance(distill, dict):
-        unnamed = distill.get("method", DEFAULT) == DEFAULT
-        full["distill"] = {**distill, "method": {"name": "kd"}} if unnamed else distill
+    of_top = isinstance(labels, dict) and bool(labels.get("top"))
+    if of_top and isinstance(distill, dict) and distill.get("method", DEFAULT) == DEFAULT:
+        full["distill"] = {**distill, "method": {"name": "kd"}}
     return full
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from edgekd.config.load import apply_override, find, own_devices, read_yaml
-from edgekd.config.pipeline import Pipeline, expand
+from edgekd.config.load import find, overridden, own_devices, read_yaml
+from edgekd.config.pipeline import Pipeline
 from edgekd.store import write_atomic
 
 HEAD = """\
@@ -34,11 +34,7 @@ def write_point_file(
     """
     file = find(source, "pipelines")
     raw, _ = read_yaml(file)
-    raw = expand(raw)
-    for override in overrides:
-        apply_override(raw, override)
-        raw = expand(raw)
-    raw = located(raw, file.absolute().parent)
+    raw = located(overridden(raw, overrides), file.absolute().parent)
     text = yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, HEAD.format(what=what, file=path, runs=runs) + text)

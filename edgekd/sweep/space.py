@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import itertools
 import json
@@ -11,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from edgekd.config.load import apply_override, models_in, read_yaml
-from edgekd.config.pipeline import Pipeline, expand
+from edgekd.config.load import models_in, overridden, read_yaml
+from edgekd.config.pipeline import Pipeline
 from edgekd.config.sweep import FloatRange, IntRange, SweepSettings
 from edgekd.errors import ConfigError
 from edgekd.store import canonical_json
@@ -48,10 +49,12 @@ def check_space(
     Raises:
         ConfigError: names the field, and the nearest one that there is.
     """
+    raw, _ = read_yaml(source)
     for field, dimension in sweep.space.items():
         _check_field(field, pipeline, sweep)
         for value in _examples(dimension):
-            _check_value(field, value, source, overrides, alone=len(sweep.space) == 1)
+            own = (*overrides, f"{field}={json.dumps(value)}")
+            _check_value(field, value, copy.deepcopy(raw), own, alone=len(sweep.space) == 1)
 
 
 def _check_field(field: str, pipeline: Pipeline, sweep: SweepSettings) -> None:
@@ -112,18 +115,13 @@ def _examples(dimension: Any) -> list[Any]:
 
 
 def _check_value(
-    field: str, value: Any, source: Path, overrides: Sequence[str], *, alone: bool
+    field: str, value: Any, raw: dict[str, Any], overrides: Sequence[str], *, alone: bool
 ) -> None:
     """A value that is wrong whatever the others are is refused; one that does not go with the
     file's other fields may go with those of another trial, and is left to it.
     """
-    raw, _ = read_yaml(source)
-    raw = expand(raw)
     try:
-        for override in (*overrides, f"{field}={json.dumps(value)}"):
-            apply_override(raw, override)
-            raw = expand(raw)
-        Pipeline.model_validate(raw)
+        Pipeline.model_validate(overridden(raw, overrides))
     except ValidationError as error:
         own = [d for d in error.errors() if d["loc"] or alone]
         if own:
