@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from edgekd.report import units
 from edgekd.report.marks import Mark, label_marks
-from edgekd.report.plots import log_axis, score_scale
+from edgekd.report.plots import best_at_cost, log_axis, score_scale
 from edgekd.report.svg import COLOURS, new_figure, style, to_svg
 from edgekd.results import CandidateFigures, Summary
 from edgekd.tasks import names
@@ -121,7 +121,7 @@ def _plot(points: list[tuple[CandidateFigures, float]], name: str, cost: str, un
             size = 2 * RADIUS + (4 if row.chosen else 0)
             axes.plot(at, y, "D" if row.chosen else "o", color=colour, markersize=size, zorder=3)
             marks.append(Mark(row.candidate, colour, at, y, low, high, RADIUS))
-        line = _steps([(at, factor * scores[row.candidate].value) for row, at in points])
+        line = best_at_cost([(at, factor * scores[row.candidate].value) for row, at in points])
         axes.step(*zip(*line, strict=True), where="post", color=COLOURS["quantize"], zorder=1)
         log_axis(axes, [at for _, at in points], unit)
         axes.set_xlabel(cost)
@@ -134,12 +134,3 @@ def _plot(points: list[tuple[CandidateFigures, float]], name: str, cost: str, un
         )
         title = names.title(metric)
         return to_svg(figure, name, f"{title[:1].upper() + title[1:]} against {cost}: {spoken}")
-
-
-def _steps(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """From cheap to dear, those that are better than every cheaper one."""
-    kept: list[tuple[float, float]] = []
-    for at, score in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not kept or score > kept[-1][1]:
-            kept.append((at, score))
-    return kept

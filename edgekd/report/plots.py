@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,15 @@ def training_curves(
         _curves(stage, runs, low, high, best, metric, controls.get(stage, []))
         for stage, runs in stages.items()
     ]
+
+
+def best_at_cost(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """From cheap to dear, those (cost, score) that are better than every cheaper one."""
+    kept: list[tuple[float, float]] = []
+    for at, score in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not kept or score > kept[-1][1]:
+            kept.append((at, score))
+    return kept
 
 
 def score_scale(metric: str) -> tuple[float, str]:

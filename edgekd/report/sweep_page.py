@@ -8,9 +8,9 @@ from typing import Any
 
 from edgekd.report import units
 from edgekd.report.environment import environment, style_sheet
-from edgekd.report.settings import label, short_names, shown
+from edgekd.report.settings import short_names, shown
 from edgekd.report.sweep_plots import curves, importances, trade_off
-from edgekd.report.sweep_terminal import WORDS, conclusion, score_of
+from edgekd.report.sweep_terminal import conclusion, ending, score_of
 from edgekd.store import write_atomic
 from edgekd.sweep_results import SweepFigures, TrialFigures
 from edgekd.tasks import names
@@ -28,8 +28,12 @@ class Row:
     values: list[str]
     verdict: str
     front: bool
-    more: str = ""
-    """Of a point: the seeds' interval, the score on test, the file."""
+    interval: str = ""
+    """Of a point, over its seeds."""
+    test: str = ""
+    """Of a point: the score on the test set."""
+    file: str = ""
+    """Of a point: its pipeline file."""
 
 
 def write_page(figures: SweepFigures, path: Path) -> None:
@@ -120,25 +124,21 @@ def _point(figures: SweepFigures, place: int) -> Row:
         values=_costs(figures, point.values),
         verdict="" if point.front else "not on the front with all seeds",
         front=point.front,
-        more=f"{rest.rstrip(')')}|{test}|{point.pipeline}",
+        interval=rest.rstrip(")"),
+        test=test,
+        file=point.pipeline,
     )
 
 
 def _trial(figures: SweepFigures, trial: TrialFigures) -> Row:
     metric = figures.objectives[0].metric
-    word = "on the front" if trial.front else WORDS[trial.state] or "trained"
-    if trial.state == "stopped":
-        word += f" after {len(trial.curve)} of {trial.epochs} epochs"
-    if trial.reason:
-        word += f": {trial.reason.splitlines()[0]}"
     return Row(
         number=str(trial.number),
         setting=[shown(value) for value in trial.setting.values()],
         score=units.score(trial.score, metric),
         values=_costs(figures, trial.values),
-        verdict=word,
+        verdict="on the front" if trial.front else ending(trial) or "trained",
         front=trial.front,
-        more=label(trial.setting),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from edgekd.report import units
-from edgekd.report.plots import log_axis, score_scale
+from edgekd.report.plots import best_at_cost, log_axis, score_scale
 from edgekd.report.settings import short_names
 from edgekd.report.svg import COLOURS, new_figure, style, to_svg
 from edgekd.sweep_results import ObjectiveFigures, SweepFigures, TrialFigures
@@ -36,7 +36,7 @@ def trade_off(figures: SweepFigures, objective: ObjectiveFigures) -> Markup:
         _scatter(axes, stopped, "x", "muted", "ended early", 30)
         _scatter(axes, [r for r in ended if not r[0].front], "o", "distill", "trained", 42)
         _scatter(axes, [r for r in ended if r[0].front], "D", "quantize", "on the front", 58)
-        best = _steps(front)
+        best = best_at_cost(front)
         axes.step(*zip(*best, strict=True), where="post", color=COLOURS["quantize"], linewidth=1.3)
         log_axis(axes, [x for _, x, _ in known], objective.metric)
         _from_the_worst_trained(axes, [y for _, _, y in ended], [y for _, _, y in stopped])
@@ -73,14 +73,6 @@ def _from_the_worst_trained(axes, ended: list[float], stopped: list[float]) -> N
     low, high = min(ended), max([*ended, *stopped])
     room = max(high - low, 0.5)
     axes.set_ylim(max(min([*ended, *stopped]), low - room) - 0.08 * room, high + 0.08 * room)
-
-
-def _steps(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    kept: list[tuple[float, float]] = []
-    for at, score in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not kept or score > kept[-1][1]:
-            kept.append((at, score))
-    return kept
 
 
 def _cost_title(objective: ObjectiveFigures) -> str:

@@ -28,12 +28,18 @@ def trial_line(trial: TrialFigures, done: int, total: int, metrics: Mapping[str,
     figures = [units.quantity(trial.values[o], m) for o, m in metrics.items() if o in trial.values]
     score = "" if trial.score is None else units.score(trial.score, next(iter(metrics.values())))
     told = [part for part in (score, *figures) if part]
+    word = ending(trial)
+    return f"{done}/{total}  {label(trial.setting)}  {', '.join(told)}{'  ' if word else ''}{word}"
+
+
+def ending(trial: TrialFigures) -> str:
+    """How a trial ended and why, if not by its training's end."""
     word = WORDS[trial.state]
     if trial.state == "stopped":
         word += f" after {len(trial.curve)} of {trial.epochs} epochs"
     if trial.reason:
         word += f": {trial.reason.splitlines()[0]}"
-    return f"{done}/{total}  {label(trial.setting)}  {', '.join(told)}{'  ' if word else ''}{word}"
+    return word
 
 
 def front_table(figures: SweepFigures) -> RenderableType:
