@@ -117,6 +117,12 @@ def _fill_accuracy(models: list[ModelFigures], bench: list[BenchFigures]) -> Non
             model.accuracy, model.metrics = row.accuracy, row.metrics
 
 
+def deployed(pipeline: Pipeline, models: Sequence[ModelFigures]) -> list[ModelFigures]:
+    """The student's final file, of each seed."""
+    wanted = ("student", pipeline.deployed_format, pipeline.deployed_precision)
+    return [m for m in models if (m.stage, m.format, m.precision) == wanted]
+
+
 def budget(
     pipeline: Pipeline, models: Sequence[ModelFigures], bench: Sequence[BenchFigures]
 ) -> list[BudgetFigures]:
@@ -125,8 +131,7 @@ def budget(
     A limit of time on a device that could not be reached, or that is emulated, is unverified.
     """
     form, precision = pipeline.deployed_format, pipeline.deployed_precision
-    judged = ("student", form, precision)
-    paths = {m.path for m in models if (m.stage, m.format, m.precision) == judged}
+    paths = {m.path for m in deployed(pipeline, models)}
     benched = any(row.model in paths for row in bench)
     return [
         row.figures()

@@ -115,6 +115,16 @@ class SweepSettings(Settings):
         return value
 
     @property
+    def limited(self) -> bool:
+        """Whether there are limits of what a file may cost."""
+        return self.limits.size is not None or bool(self.limits.latency)
+
+    @property
+    def costly(self) -> bool:
+        """Whether a file's costs have to be known."""
+        return self.limited or len(self.objectives) > 1
+
+    @property
     def timed(self) -> tuple[LatencyBudget, ...]:
         """Where a file is timed: for the objectives first, then for the limits."""
         objectives = [LatencyBudget(device=device_of(o)) for o in self.objectives if _timed(o)]

@@ -285,6 +285,6 @@ def _none_finished(trials: Sequence[TrialFigures], asked: SweepSettings) -> Edge
         where="; ".join(reasons[:3]),
         fix="raise `limits` to what these need, or widen the space; settings that were tried are "
         "not tried again"
-        if asked.limits.budget.size or asked.limits.latency
+        if asked.limited
         else "widen the space",
     )

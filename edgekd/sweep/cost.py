@@ -15,7 +15,7 @@ from edgekd.config.pipeline import Pipeline
 from edgekd.config.sweep import SweepSettings
 from edgekd.keys import code_key
 from edgekd.store import digest, locked, read_json, write_json
-from edgekd.sweep.objectives import Costs, others_of
+from edgekd.sweep.objectives import Costs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ def costs_of(
     Raises:
         StageError: the format cannot express the network, or a device cannot be reached.
     """
-    if not others_of(sweep) and not sweep.limits.budget.size and not sweep.limits.latency:
+    if not sweep.costly:
         return Costs(0, ())
     key = digest(
         {

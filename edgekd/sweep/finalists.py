@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.config.load import load_pipeline
-from edgekd.config.pipeline import Pipeline
 from edgekd.config.sweep import SIZE, SweepSettings, device_of
 from edgekd.pipeline import make
 from edgekd.progress import Progress, Relay
 from edgekd.report.settings import label
 from edgekd.results import Estimate, ModelFigures, Summary
 from edgekd.statistics import mean_interval
+from edgekd.summary import deployed
 from edgekd.sweep.front import front_of
 from edgekd.sweep.objectives import as_point, others_of
 from edgekd.sweep.point_file import write_point_file
@@ -67,13 +67,18 @@ def finalists(
         write_point_file(file, source, own, runs, f"point {place} of the front, {label(setting)}")
         pipeline, base = load_pipeline(source, own)
         summary = make(pipeline, base, runs=runs, progress=_Quiet(progress)).summary()
-        points.append(_figures(trial, summary, f"{FOLDER}/{place}.yaml", sweep))
+        files = deployed(pipeline, summary.models)
+        points.append(_figures(trial, summary, files, f"{FOLDER}/{place}.yaml", sweep))
     kept = front_of([as_point(p.score.value, p.values, sweep) for p in points])
     return [p.model_copy(update={"front": k in kept}) for k, p in enumerate(points)]
 
 
 def _figures(
-    trial: TrialFigures, summary: Summary, file: str, sweep: SweepSettings
+    trial: TrialFigures,
+    summary: Summary,
+    files: Sequence[ModelFigures],
+    pipeline: str,
+    sweep: SweepSettings,
 ) -> PointFigures:
     """A point's figures: the score of the last network, the costs of the deployed file."""
     made = [m.stage for m in summary.models if m.format == "torch" and m.stage in TRAINED]
@@ -83,7 +88,6 @@ def _figures(
         for m in summary.models
         if (m.stage, m.format) == (last, "torch") and m.validation is not None
     ]
-    files = [m for m in summary.models if m.stage == "student" and _deployed(m, summary)]
     paths = {m.path for m in files}
     values = {}
     for objective in others_of(sweep):
@@ -98,7 +102,7 @@ def _figures(
     return PointFigures(
         trial=trial.number,
         setting=trial.setting,
-        pipeline=file,
+        pipeline=pipeline,
         seeds=summary.seeds,
         score=Estimate(value=mean, low=low, high=high),
         scores=scores,
@@ -106,9 +110,3 @@ def _figures(
         test=[m.accuracy.value for m in files if m.accuracy is not None],
         front=True,
     )
-
-
-def _deployed(model: ModelFigures, summary: Summary) -> bool:
-    pipeline = Pipeline.model_validate(summary.settings)
-    form, precision = pipeline.deployed_format, pipeline.deployed_precision
-    return (model.format, model.precision) == (form, precision)

@@ -82,11 +82,10 @@ def check_objectives(sweep: SweepSettings, pipeline: Pipeline, base: Path) -> No
 
 def _check_file(sweep: SweepSettings, pipeline: Pipeline) -> None:
     """Files are measured before a training, as those of `student.search` are."""
-    costly = others_of(sweep) or sweep.limits.size is not None or sweep.limits.latency
     other = pipeline.unlike_plain_file
     if pipeline.deployed_precision == "int16x8":
         other = ["an int16x8 file, which needs the trained network's ranges", *other]
-    if costly and other:
+    if sweep.costly and other:
         raise ConfigError(
             "Size and latency of this pipeline's file cannot be measured before a training.",
             where=f"they are measured of a plain file, and this pipeline has {other[0]}",
