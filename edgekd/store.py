@@ -86,6 +86,18 @@ def reserve(path: Path) -> None:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
+def parse_json(content: str | bytes) -> Any:
+    """What a JSON text says, which anybody may have written.
+
+    Raises:
+        ValueError: it is none, or nests too deep.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it nests too deep") from error
+
+
 def read_json(path: Path) -> Any:
     """Reads a JSON file.
 
@@ -93,8 +105,8 @@ def read_json(path: Path) -> Any:
         StageError: it is missing or broken.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise StageError(
             "A file of the run folder cannot be read.",
             where=f"{path}: {error}",

@@ -19,7 +19,7 @@ from edgekd.data.unlabelled import with_unlabelled
 from edgekd.errors import DataError
 from edgekd.inputs import arguments, named
 from edgekd.spec import Inputs, ModelSpec, NamedInputs, Task
-from edgekd.store import atomic_file, write_json
+from edgekd.store import atomic_file, parse_json, write_json
 
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
@@ -152,7 +152,7 @@ def load(folder: Path) -> Dataset:
     """
     path = folder / DATASET_FILE
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parse_json(path.read_text(encoding="utf-8"))
         if raw["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {raw['format_version']!r}, and this is {FORMAT_VERSION}")
         spec = TypeAdapter(Inputs).validate_python(raw["spec"])

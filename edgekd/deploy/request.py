@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from edgekd.errors import ConfigError
+from edgekd.store import parse_json
 
 HUBS = ("timm:", "torchvision:", "huggingface:")
 
@@ -76,7 +76,7 @@ def _saved(folder: Path) -> dict[str, Any]:
             "There is no saved model in this folder.", where=str(folder.absolute()), fix=hint
         )
     try:
-        settings = json.loads(description.read_text(encoding="utf-8"))["settings"]
+        settings = parse_json(description.read_text(encoding="utf-8"))["settings"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             "This saved model cannot be read.", where=f"{description}: {error}"
@@ -89,7 +89,7 @@ def window_of(teacher: dict[str, Any]) -> int | None:
     description = Path(teacher.get("weights") or "") / "model.json"
     if not description.is_file():
         return None
-    spec = json.loads(description.read_text(encoding="utf-8"))["spec"]["input"]
+    spec = parse_json(description.read_text(encoding="utf-8"))["spec"]["input"]
     return spec["shape"][1] if spec.get("kind") == "series" else None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.errors import StageError
+from edgekd.store import parse_json
 
 TAIL_LINES = 12
 OVER = 124
@@ -68,8 +69,8 @@ def read_result(answer: str | None, what: str, code: int, stderr: str) -> dict[s
             where=f"{what}\n{told}" if told else what,
         )
     try:
-        result = json.loads(answer)
-    except (ValueError, RecursionError) as error:
+        result = parse_json(answer)
+    except ValueError as error:
         raise StageError("A benchmark's result cannot be read.", where=what) from error
     if not isinstance(result, dict):
         raise StageError("A benchmark's result cannot be read.", where=what)

@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from edgekd.devices.browser_link import LONGEST_TIMES, Link, Work
+from edgekd.store import parse_json
 
 SESSION = "X-Edgekd-Session"
 SLOW = 30.0
@@ -228,8 +229,8 @@ class Handler(BaseHTTPRequestHandler):
         if octets is None:
             return None
         try:
-            found = json.loads(octets)
-        except (ValueError, RecursionError):
+            found = parse_json(octets)
+        except ValueError:
             found = None
         if not isinstance(found, dict):
             self._refuse(HTTPStatus.BAD_REQUEST, "This is no JSON object.")

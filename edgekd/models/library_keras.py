@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import zipfile
@@ -23,6 +22,7 @@ from edgekd.models.keras_plan import Plan, plan_of
 from edgekd.models.library import Adapted, Found, failed
 from edgekd.models.library_key import keras_file
 from edgekd.spec import InputSpec
+from edgekd.store import parse_json
 
 MOST_BYTES = 4 << 30
 """Of the archive's content, unpacked."""
@@ -232,8 +232,8 @@ def check_archive(path: Path) -> None:
             members = archive.infolist()
             if sum(member.file_size for member in members) > MOST_BYTES:
                 raise StageError("This .keras file is too large.", where=str(path))
-            config = json.loads(archive.read("config.json"))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
+            config = parse_json(archive.read("config.json"))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
         raise StageError(
             "This is no whole .keras file.",
             where=f"{path}: {type(error).__name__}: {error}",

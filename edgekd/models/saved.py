@@ -6,7 +6,6 @@ A pruned network is the built one with smaller layers: the tensors' shapes say h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from edgekd.models.library import Adapted
 from edgekd.models.shrink import shrink_to
 from edgekd.models.tensors import read_tensors, write_tensors
 from edgekd.spec import ModelSpec
-from edgekd.store import write_json
+from edgekd.store import parse_json, write_json
 
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
@@ -119,12 +118,12 @@ def load_weights(model: nn.Module, path: Path) -> list[str]:
 
 def _description(path: Path) -> tuple[ModelSettings, ModelSpec, dict[str, Any] | None]:
     try:
-        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+        raw: Any = parse_json(path.read_text(encoding="utf-8"))
         if raw["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format {raw['format_version']!r}, and this is {FORMAT_VERSION}")
         settings = ModelSettings.model_validate(raw["settings"])
         return settings, ModelSpec.model_validate(raw["spec"]), raw.get("library")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StageError(
             "This is not a saved model, or not a whole one.",
             where=f"{path}: {type(error).__name__}: {error}",

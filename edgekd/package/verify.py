@@ -6,7 +6,6 @@ Checksums alone find accidents. Who changes a file can change the manifest as we
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from edgekd.errors import ConfigError, EdgekdError
 from edgekd.package.manifest import MANIFEST
 from edgekd.package.signature import SIGNATURE, check
+from edgekd.store import parse_json
 
 BESIDE = frozenset({MANIFEST, SIGNATURE})
 """Files that no manifest covers."""
@@ -114,10 +114,10 @@ def read_manifest(content: bytes, where: str) -> Manifest:
         EdgekdError: it is none, or names a file outside its folder.
     """
     try:
-        told = json.loads(content)
+        told = parse_json(content)
         files = {str(path): _entry(entry) for path, entry in told["files"].items()}
         name, version = str(told["name"]), str(told["version"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EdgekdError(
             "The manifest cannot be read.", where=f"{where}: {error!r}"[:300], fix=AGAIN
         ) from error

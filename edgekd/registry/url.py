@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from edgekd.errors import ConfigError, EdgekdError
 from edgekd.registry.stores import taken
+from edgekd.store import parse_json
 
 FORMAT_VERSION = 1
 UPLOAD = re.compile(r"[0-9a-f]{32}")
@@ -85,7 +86,7 @@ class UrlRegistry:
         if content is None:
             return None
         try:
-            upload = str(json.loads(content)["upload"])
+            upload = str(parse_json(content)["upload"])
         except (ValueError, KeyError, TypeError):
             upload = ""
         if not UPLOAD.fullmatch(upload):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from edgekd.errors import StageError
 from edgekd.spec import DeployedSpec
+from edgekd.store import parse_json
 
 AGAIN = "run the pipeline again: what is finished is taken over"
 FACTS = ("name", "description", "author", "license")
@@ -77,8 +77,8 @@ def beside(path: Path) -> Path:
 
 def _about(path: Path) -> Any:
     try:
-        return json.loads(beside(path).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(beside(path).read_bytes())
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
 
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from edgekd.store import write_atomic
+from edgekd.store import parse_json, write_atomic
 
 FILE = "checkpoint.safetensors"
 
@@ -57,13 +57,13 @@ def read(folder: Path, fingerprint: str) -> Checkpoint | None:
     try:
         with safe_open(path, framework="pt") as file:
             told = file.metadata() or {}
-            facts = json.loads(told.get("edgekd", "{}"))
+            facts = parse_json(told.get("edgekd", "{}"))
             if facts.get("fingerprint") != fingerprint:
                 return None
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             whole = told.get("sha256") == _sha256(told["edgekd"], tensors)
             return Checkpoint(tensors, facts) if whole else None
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError):
         return None
 
 
