@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from edgekd.errors import ConfigError, EdgekdError
-from edgekd.registry.stores import MLFLOW, taken
+from edgekd.errors import ConfigError
+from edgekd.registry.stores import MLFLOW, taken, unreachable
 
 VERSION = "edgekd.version"
 EXPERIMENT = FOLDER = "edgekd"
@@ -114,6 +114,4 @@ class MlflowRegistry:
         try:
             return ask()
         except Exception as error:
-            raise EdgekdError(
-                f"The registry cannot be {done}.", where=f"{self.place}: {error!r}"[:300]
-            ) from error
+            raise unreachable(done, self.place, error) from error

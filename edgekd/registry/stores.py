@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from edgekd.errors import ConfigError
+from edgekd.errors import ConfigError, EdgekdError
 
 MLFLOW = "mlflow+"
 """Before a tracking URI of MLflow's."""
@@ -39,6 +39,15 @@ class Registry(Protocol):
             EdgekdError: the place cannot be read.
         """
         ...
+
+
+def unreachable(done: str, place: str, error: Exception) -> EdgekdError:
+    """The error of a store, each of which has many of its own.
+
+    Args:
+        done: read or written.
+    """
+    return EdgekdError(f"The registry cannot be {done}.", where=f"{place}: {error!r}"[:300])
 
 
 def registry_at(place: str) -> Registry:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from edgekd.errors import ConfigError, EdgekdError
-from edgekd.registry.stores import taken
+from edgekd.registry.stores import taken, unreachable
 from edgekd.store import parse_json
 
 FORMAT_VERSION = 1
@@ -114,6 +114,4 @@ class UrlRegistry:
                 return None
             raise EdgekdError("The registry does not exist.", where=self.place) from None
         except Exception as error:
-            raise EdgekdError(
-                f"The registry cannot be {done}.", where=f"{self.place}: {error!r}"[:300]
-            ) from error
+            raise unreachable(done, self.place, error) from error
