@@ -36,11 +36,11 @@ SWIFTSHADER = (
 ADDRESS = re.compile(r"^(https?://\S+/)$", re.MULTILINE)
 
 
-def program(name: str, package: str) -> str:
-    """The path of a program that these tests need."""
+def program(name: str, package: str, *others: str) -> str:
+    """The path of a program that these tests need, by its name or one of the others."""
     if os.environ.get("EDGEKD_NO_BROWSER") == "1":
         pytest.skip("EDGEKD_NO_BROWSER=1: this machine has no browser")
-    found = shutil.which(name)
+    found = next(filter(None, map(shutil.which, (name, *others))), None)
     if found is None:
         pytest.fail(f"{name} is not in PATH: apt-get install {package}, or EDGEKD_NO_BROWSER=1")
     return found

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import html
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path += [str(Path(__file__).resolve().parents[1] / folder) for folder in ("report", "sweep")]
+sys.path += [
+    str(Path(__file__).resolve().parents[1] / folder) for folder in ("report", "sweep", "devices")
+]
+from headless import FLAGS, program
 from report_example import example_details, example_summary
 from sweep_example import example
 
 from edgekd.report.page import write_report
 from edgekd.report.sweep_page import write_page
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--allow-file-access-from-files",
-    "--virtual-time-budget=5000",
-)
+IN_A_PAGE = ("--allow-file-access-from-files", "--virtual-time-budget=5000")
 
 WRAPPER = """<!DOCTYPE html><body>
 <iframe id="phone" src="report.html" style="width:390px;height:800px;border:0"></iframe>
@@ -46,25 +36,14 @@ addEventListener("load", () => {
 </script></body>"""
 
 
-def chromium() -> str:
-    if os.environ.get("EDGEKD_NO_BROWSER") == "1":
-        pytest.skip("EDGEKD_NO_BROWSER=1: this machine has no browser")
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.fail(
-            "chromium is not in PATH: install it (apt-get install chromium) or set "
-            "EDGEKD_NO_BROWSER=1"
-        )
-    return found
-
-
 def facts_on_a_phone(page: Path) -> dict[str, str]:
     """How wide a page `report.html` is on a phone, how many sections it has, and what is wider."""
     wrapper = page.with_name("phone.html")
     wrapper.write_text(WRAPPER, encoding="utf-8")
+    browser = program("chromium", "chromium", "chromium-browser")
     profile = f"--user-data-dir={page.with_name('profile')}"
     shown = subprocess.run(
-        [chromium(), *FLAGS, profile, "--dump-dom", wrapper.as_uri()],
+        [browser, *FLAGS, *IN_A_PAGE, profile, "--dump-dom", wrapper.as_uri()],
         capture_output=True,
         text=True,
         timeout=120,
