@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edgekd.report import units
-from edgekd.report.settings import label, short_names, shown
+from edgekd.report.settings import label
 from edgekd.report.terminal import text_table
 from edgekd.sweep_results import PointFigures, SweepFigures, TrialFigures
 from edgekd.tasks import names
@@ -43,24 +43,19 @@ def ending(trial: TrialFigures) -> str:
 
 
 def front_table(figures: SweepFigures) -> RenderableType:
-    """The front, from cheap to dear."""
-    fields = list(figures.front[0].setting)
-    names_of = short_names(fields)
+    """The front, from cheap to dear. A setting is one column, which goes on in the next line:
+    fields in columns of their own would cut each other off.
+    """
     metric = figures.objectives[0].metric
-    others = [objective.name for objective in figures.objectives[1:]]
-    head = ("point", names.title(metric), *others, *(names_of[field] for field in fields), "")
+    others = figures.objectives[1:]
+    head = ("point", names.title(metric), *(objective.name for objective in others), "setting")
     rows: list[tuple[str, ...]] = [head]
     for place, point in enumerate(figures.front, start=1):
-        rows.append(
-            (
-                str(place),
-                score_of(point, metric),
-                *(units.quantity(point.values[o.name], o.metric) for o in figures.objectives[1:]),
-                *(shown(point.setting[field]) for field in fields),
-                "" if point.front else "not with all seeds",
-            )
-        )
-    return text_table(rows)
+        fell = "" if point.front else " (not with all seeds)"
+        costs = (units.quantity(point.values[o.name], o.metric) for o in others)
+        row = (str(place), score_of(point, metric), *costs, f"{label(point.setting)}{fell}")
+        rows.append(row)
+    return text_table(rows, prose=1)
 
 
 def score_of(point: PointFigures, metric: str) -> str:

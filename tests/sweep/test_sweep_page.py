@@ -80,4 +80,7 @@ def test_lines_in_the_terminal() -> None:
     Console(file=text, width=140).print(front_table(figures))
     assert text.getvalue().count("\n") >= len(figures.front) + 2
     assert "not with all seeds" in text.getvalue()
+    narrow = io.StringIO()
+    Console(file=narrow, width=80).print(front_table(figures))
+    assert "…" not in narrow.getvalue() and "learning_rate" in narrow.getvalue()
     assert conclusion(figures)[0].startswith("40 trials: ")
