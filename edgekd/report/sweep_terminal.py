@@ -21,6 +21,7 @@ WORDS = {
     "diverged": "diverged",
     "failed": "failed",
 }
+TOO_DEAR = "over a limit once pruned"
 
 
 def trial_line(trial: TrialFigures, done: int, total: int, metrics: Mapping[str, str]) -> str:
@@ -32,9 +33,14 @@ def trial_line(trial: TrialFigures, done: int, total: int, metrics: Mapping[str,
     return f"{done}/{total}  {label(trial.setting)}  {', '.join(told)}{'  ' if word else ''}{word}"
 
 
+def _pruned_over(trial: TrialFigures) -> bool:
+    """Whether a limit was missed by a trained network: what is pruned is measured after it."""
+    return trial.state == "out" and bool(trial.curve)
+
+
 def ending(trial: TrialFigures) -> str:
     """How a trial ended and why, if not by its training's end."""
-    word = WORDS[trial.state]
+    word = TOO_DEAR if _pruned_over(trial) else WORDS[trial.state]
     if trial.state == "stopped":
         word += f" after {len(trial.curve)} of {trial.epochs} epochs"
     if trial.reason:
@@ -71,11 +77,12 @@ def score_of(point: PointFigures, metric: str) -> str:
 
 def conclusion(figures: SweepFigures) -> list[str]:
     """What the sweep did, in sentences."""
-    states = [trial.state for trial in figures.trials]
+    states = [TOO_DEAR if _pruned_over(t) else t.state for t in figures.trials]
     parts = [f"{len(states)} trials: {states.count('finished')} trained to their end"]
     for state, words in (
         ("stopped", "ended early"),
         ("out", "not trained, by a limit"),
+        (TOO_DEAR, TOO_DEAR),
         ("diverged", "diverged"),
         ("failed", "failed"),
     ):

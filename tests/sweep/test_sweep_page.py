@@ -76,6 +76,10 @@ def test_lines_in_the_terminal() -> None:
     assert f"ended early after {len(stopped.curve)} of 30 epochs" in line
     out = next(t for t in figures.trials if t.state == "out")
     assert trial_line(out, 8, 40, metrics).endswith("not trained: 41.0 kB, limit 40 kB")
+    pruned = out.model_copy(update={"curve": [0.5]})
+    assert trial_line(pruned, 8, 40, metrics).endswith("once pruned: 41.0 kB, limit 40 kB")
+    more = figures.model_copy(update={"trials": [*figures.trials, pruned]})
+    assert "1 over a limit once pruned" in conclusion(more)[0]
     text = io.StringIO()
     Console(file=text, width=140).print(front_table(figures))
     assert text.getvalue().count("\n") >= len(figures.front) + 2
