@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.data import pictures, series_signal, sound, table_columns, table_file
+from edgekd.data import series_signal, sound, table_columns, table_file
 from edgekd.data.npz_file import BROKEN
 from edgekd.errors import DataError
 from edgekd.spec import Inputs, InputSpec, NamedInputs, SoundSpec
@@ -131,6 +131,8 @@ def decode_picture(content: bytes, spec: InputSpec, where: Path) -> Image:
     """
     from PIL import Image, ImageOps
 
+    from edgekd.data.pictures import check_size
+
     if spec.kind != "image" or spec.shape[0] not in (1, 3):
         raise DataError(
             "This model takes no pictures.",
@@ -139,7 +141,7 @@ def decode_picture(content: bytes, spec: InputSpec, where: Path) -> Image:
         )
     try:
         with Image.open(io.BytesIO(content)) as opened:
-            pictures.check_size(opened)
+            check_size(opened)
             upright = ImageOps.exif_transpose(opened)
             return upright.convert("L" if spec.shape[0] == 1 else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
