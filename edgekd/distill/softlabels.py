@@ -14,6 +14,7 @@ or, where only the top k classes are kept,
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd.config.data import Augment
 from edgekd.data.dataset import Split
@@ -33,6 +34,7 @@ from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
 from edgekd.spec import Inputs
 from edgekd.store import reserve, write_json
+from edgekd.train import processes
 from edgekd.train.answers import Answers
 from edgekd.train.batches import Samples, normalised, varied
 from edgekd.train.evaluate import logits_of
@@ -69,16 +71,22 @@ def make_soft_labels(
     progress: Progress = SILENT,
     kept: Kept = EVERYTHING,
 ) -> None:
-    """Writes the teacher's answers to all K views into `folder`.
+    """Writes the teacher's answers to all K views into `folder`. Of several processes each asks the
+    teacher about a part of every batch, and the first one writes.
 
     Raises:
         StageError: a logit is not finite or too large for float16.
+        NotFirst: the labels are made, and this process only helped.
     """
     where = device()
     chunks = _answers(teacher.to(where), train, spec, augment, seed, progress)
+    if not processes.is_first():
+        deque(chunks, maxlen=0)
+        processes.only_first_goes_on()
     write_soft_labels(
         folder, chunks, (augment.view_count, len(train)), augment, seed, fingerprint, kept
     )
+    processes.only_first_goes_on()
 
 
 def _answers(
@@ -92,10 +100,26 @@ def _answers(
     x: Samples = normalised(train, spec, device())
     index = torch.arange(len(train), device=device())
     for number in range(augment.view_count):
-        for places in index.split(BATCH):
-            seen = varied(x, places, augment, seed, number, spec)[0]
-            yield number, int(places[0]), logits_of(teacher, seen).cpu().numpy()
+        for places in index.split(BATCH * processes.count()):
+            own = places[processes.part(len(places))]
+            logits = _of_slice(teacher, x, own, augment, seed, number, spec)
+            yield number, int(places[0]), processes.gathered(logits, len(places)).cpu().numpy()
         progress.step(number + 1, augment.view_count, "soft labels")
+
+
+def _of_slice(
+    teacher: nn.Module,
+    x: Samples,
+    index: Tensor,
+    augment: Augment,
+    seed: int,
+    number: int,
+    spec: Inputs,
+) -> Tensor:
+    """Logits (n, C) of view `number` of some samples, of which there may be none."""
+    asked = index if len(index) else torch.zeros(1, dtype=torch.int64, device=index.device)
+    seen = varied(x, asked, augment, seed, number, spec)[0]
+    return logits_of(teacher, seen)[: len(index)]
 
 
 def write_soft_labels(

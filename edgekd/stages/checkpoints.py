@@ -54,6 +54,7 @@ def train(
     """
     from edgekd.models.count import parameters
     from edgekd.models.saved import save
+    from edgekd.train import processes
 
     settings = job.settings
     assert settings.model is not None and settings.train is not None
@@ -62,7 +63,7 @@ def train(
     taken = places(settings.train.epochs, count)
 
     def keep(epoch: int, now: nn.Module) -> None:
-        if epoch in taken:
+        if epoch in taken and processes.is_first():
             save(now, network, spec, job.out / f"{MEMBER}-{1 + taken.index(epoch)}")
 
     fit_network(

@@ -18,6 +18,7 @@ from edgekd.data.dataset import Split
 from edgekd.data.mixing import Pairs, blend, pairs
 from edgekd.data.unlabelled import Joined
 from edgekd.spec import Inputs, InputSpec, NamedInputs
+from edgekd.train import processes
 from edgekd.train.answers import Answers
 from edgekd.train.prefetch import prefetched
 
@@ -28,7 +29,7 @@ class Batch:
 
     x: Any
     """(B, *shape), normalised, augmented and perhaps mixed; of several inputs, a dictionary of such
-    tensors."""
+    tensors. In one of several processes its slice of them; all the rest is the whole batch's."""
     y: Tensor
     """(B,), int64; of mixed samples, `share` of the target."""
     index: Tensor
@@ -158,11 +159,15 @@ def training_batches(
 
     def make(start: int, end: int) -> Batch:
         index = order[start:end]
-        samples, mixed = varied(x, index, augment, augment_seed, view_number, spec)
+        own = index[processes.part(len(index))]
+        samples, mixed = varied(x, own, augment, augment_seed, view_number, spec)
         targets, top = teacher.at(view_number, index) if teacher is not None else (None, None)
         batch = Batch(samples, y[index], index, targets, top)
         if mixed is None:
             return batch
+        if len(own) < len(index):
+            shape = samples.shape[1:]
+            mixed = pairs(index, len(x), shape, augment, augment_seed, view_number)
         return replace(batch, partner=y[mixed.index], share=mixed.share)
 
     batches = (make(start, end) for start, end in batch_bounds(len(order), size))

@@ -12,6 +12,7 @@ from edgekd.data.dataset import Split
 from edgekd.results import Accuracy
 from edgekd.spec import Inputs
 from edgekd.statistics import wilson_interval
+from edgekd.train import processes
 from edgekd.train.batches import Samples, normalised
 from edgekd.train.precision import device
 
@@ -26,6 +27,19 @@ def logits_of(model: nn.Module, x: Samples, batch_size: int = 512) -> Tensor:
         return torch.cat([inputs.call(model, part).float() for part in parts])
     finally:
         model.train(training)
+
+
+def common_logits(model: nn.Module, x: Samples, batch_size: int = 512) -> Tensor:
+    """As `logits_of`; of several processes each answers its part, and all get all answers."""
+    total = inputs.length(x)
+    if total < processes.count() or processes.count() == 1:
+        return logits_of(model, x, batch_size)
+    own = processes.part(total)
+    parts = [
+        logits_of(model, inputs.take(x, slice(start, min(start + batch_size, own.stop))))
+        for start in range(own.start, own.stop, batch_size)
+    ]
+    return processes.gathered(torch.cat(parts), total)
 
 
 def predict_logits(model: nn.Module, split: Split, spec: Inputs, batch_size: int = 512) -> Tensor:

@@ -24,7 +24,9 @@ from edgekd.spec import HEADLINE, Inputs, Task
 from edgekd.store import digest
 from edgekd.tasks.losses import headline, label_loss
 from edgekd.train import checkpoint as checkpoints
+from edgekd.train import processes
 from edgekd.train.answers import Answers
+from edgekd.train.batch_norm import refuse_hidden, synchronised
 from edgekd.train.batches import (
     Batch,
     Samples,
@@ -36,7 +38,7 @@ from edgekd.train.batches import (
 )
 from edgekd.train.checkpoint import Checkpoint, with_prefix, without_prefix
 from edgekd.train.ema import Ema
-from edgekd.train.evaluate import logits_of
+from edgekd.train.evaluate import common_logits
 from edgekd.train.history import EpochRecord, History
 from edgekd.train.objective import Distiller, Objective
 from edgekd.train.precision import device, effective_precision
@@ -66,6 +68,9 @@ def fit(
     killed in between and `checkpoint` is the same folder: everything random is drawn anew each
     epoch from `seed` and the epoch's number.
 
+    In several processes (see `edgekd.train.processes`) each has its slice of every batch, and the
+    weights are those of one process but for the rounding of sums. Only the first returns.
+
     Args:
         model: from (B, *spec.shape), or several inputs, to logits (B, C), or to what else the
             task's outputs are.
@@ -82,6 +87,7 @@ def fit(
 
     Raises:
         StageError: the loss is not finite.
+        NotFirst: the training is over, and this process only helped.
     """
     where = device()
     distiller = objective.to(where) if isinstance(objective, Distiller) else None
@@ -89,6 +95,7 @@ def fit(
     fingerprint = training.fingerprint(objective, augment)
     if checkpoint is not None:
         training.resume(checkpoints.read(checkpoint, fingerprint))
+    training.begin_alike(fingerprint)
 
     x, y = normalised(train, spec, where), torch.from_numpy(np.array(train.y)).to(where)
     x_val = normalised(validation, spec, where)
@@ -101,7 +108,7 @@ def fit(
         if on_epoch is not None:
             on_epoch(epoch, model)
         started = time.perf_counter()
-        _seed_everything(mix(seed, epoch))
+        _seed_everything(mix(seed, epoch) + processes.rank())  # not the same dropout everywhere
         batches = training_batches(
             x,
             y,
@@ -119,13 +126,14 @@ def fit(
         training.judge(x_val, y_val, loss, parts, time.perf_counter() - started)
         if distiller is not None:
             distiller.judged(training.records[-1].validation_accuracy)
-        if checkpoint is not None:
+        if checkpoint is not None and processes.is_first():
             checkpoints.write(checkpoint, training.state(fingerprint))
         last = training.records[-1]
         score = last.validation_accuracy
         progress.epoch(Epoch(epoch + 1, settings.epochs, loss, score, last.seconds, HEADLINE[task]))
     model.load_state_dict(training.best)
     model.eval()
+    processes.only_first_goes_on()
     return History(tuple(training.records), training.best_epoch)
 
 
@@ -211,11 +219,15 @@ class _Training:
     def _step(
         self, batch: Batch, objective: Objective, epoch: int
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        with self._autocast():
-            logits = inputs.call(self.model, batch.x)
-        loss, named = objective(logits.float(), batch, epoch)
+        with self._autocast(), synchronised():
+            own = inputs.call(self.model, batch.x)
+        logits = processes.gathered(own.float(), len(batch.index))
+        loss, named = objective(logits, batch, epoch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        processes.add_gradients(self.model.parameters())
+        if self.distiller is not None:
+            processes.add_gradients(self.distiller.parameters(), mean=True)
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
             if learnt := list(self.distiller.parameters()) if self.distiller is not None else []:
@@ -253,10 +265,11 @@ class _Training:
             now = {name: value.clone() for name, value in now.items()}
             self.model.load_state_dict(self.ema.state)
         with self._autocast():
-            logits = logits_of(self.model, x)
+            logits = common_logits(self.model, x)
         accuracy = headline(self.task, logits, y)
         kind = self.settings.regression_loss
         validation_loss = float(label_loss(self.task, logits, y, regression=kind).mean())
+        accuracy, validation_loss = processes.of_first(accuracy, validation_loss)
         self.records.append(
             EpochRecord(self.epoch, loss, validation_loss, accuracy, self.rate, seconds, parts)
         )
@@ -275,6 +288,17 @@ class _Training:
             self.best = {n: v.detach().clone() for n, v in self.model.state_dict().items()}
         if self.ema is not None:
             self.model.load_state_dict(now)
+
+    def begin_alike(self, fingerprint: str) -> None:
+        """Makes sure that all processes start from the same state.
+
+        Raises:
+            StageError: they do not, or the network cannot be trained by several.
+        """
+        refuse_hidden(self.model)
+        processes.agree(f"training {fingerprint} from epoch {self.epoch + 1}")
+        processes.same_everywhere(self.model.state_dict().values())
+        processes.same_everywhere(self.learnt().values())
 
     def out_of_patience(self) -> bool:
         """Whether the best epoch lies too far back."""
