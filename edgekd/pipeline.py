@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgekd import search
+from edgekd import search, workers
 from edgekd.advice.advise import advise
 from edgekd.ahead import check_ahead, required
 from edgekd.config.load import load_pipeline, validate
@@ -341,8 +341,9 @@ def _make(
         )
         stage = importlib.import_module(f"edgekd.stages.{node.module}")
         try:
-            made: Made = stage.run(job)
-            manifest = _manifest(node, made, time.perf_counter() - started)
+            with workers.helping(job) as processes:
+                made: Made = stage.run(job)
+            manifest = _manifest(node, made, time.perf_counter() - started, processes)
             store.finish(node.kind, node.key, out, manifest)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -357,7 +358,7 @@ def _make(
     return manifest, False
 
 
-def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
+def _manifest(node: Node, made: Made, seconds: float, processes: int) -> dict[str, Any]:
     names = (field.name for field in fields(made))
     figures = {name: getattr(made, name) for name in names if name not in ("note", "warnings")}
     return {
@@ -369,6 +370,7 @@ def _manifest(node: Node, made: Made, seconds: float) -> dict[str, Any]:
         "settings": node.settings.model_dump(mode="json"),
         "outside": dict(node.outside),
         "seconds": round(seconds, 3),
+        "processes": processes,
         "note": made.note,
         "warnings": made.warnings,
         **{name: [one.model_dump(mode="json") for one in found] for name, found in figures.items()},

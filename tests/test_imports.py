@@ -12,12 +12,13 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "edgekd"
 
 LAYERS = [
+    {"__main__"},
     {"cli", "__init__"},
     {"deploy", "labels", "sweep"},
     {"pipeline"},
     {"clean", "ahead"},
     {"plan", "summary", "advice", "starter", "doctor", "search", "gates"},
-    {"nodes", "outside", "verdicts"},
+    {"nodes", "outside", "verdicts", "workers"},
     {"schema"},
     {"stages"},
     {"propose", "given", "registry"},

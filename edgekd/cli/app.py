@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from edgekd import workers
 from edgekd.errors import EdgekdError
 
 
@@ -51,22 +52,30 @@ def main() -> None:
     if not debug:
         _silence_libraries()
     try:
-        app(arguments)
+        if workers.launched():
+            workers.together(arguments, lambda: app(arguments))
+        else:
+            app(arguments)
     except EdgekdError as error:
         if debug:
             raise
-        print(f"edgekd: {error}", file=sys.stderr)
+        _tell(str(error))
         sys.exit(error.exit_code)
     except Exception as error:
         if debug:
             raise
-        print(
-            f"edgekd: {type(error).__name__}: {error}\n"
+        _tell(
+            f"{type(error).__name__}: {error}\n"
             "  where: this is not an error that edgekd knows\n"
-            f"  fix:   run the command again with {DEBUG} to see where it happened",
-            file=sys.stderr,
+            f"  fix:   run the command again with {DEBUG} to see where it happened"
         )
         sys.exit(1)
+
+
+def _tell(error: str) -> None:
+    """Prints an error, of several processes in the one that it happened in first."""
+    if workers.first_to_tell():
+        print(f"edgekd: {error}", file=sys.stderr)
 
 
 def _silence_libraries() -> None:
