@@ -89,12 +89,12 @@ def batch_norm(
 def statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (C,), biased variance (C,) and number of values (), float32, over all processes."""
     channels = x.shape[1]
-    own = x.new_zeros(processes.count(), 2 * channels + 1, dtype=torch.float32)
+    own = x.new_zeros(2 * channels + 1, dtype=torch.float32)
     if len(x):
-        var, mean = torch.var_mean(x.float(), _axes(x), correction=0)
+        mean, var = torch.batch_norm_update_stats(x.float(), None, None, 0.0)  # type: ignore[attr-defined]
         number = x.numel() // channels
-        own[processes.rank()] = torch.cat([mean, var * number, mean.new_tensor([number])])
-    every = processes.summed(own)
+        own = torch.cat([mean, var * number, mean.new_tensor([number])])
+    every = processes.from_all(own)
     means, squares, numbers = every[:, :channels], every[:, channels:-1], every[:, -1:]
     total = numbers.sum()
     mean = (numbers * means).sum(0) / total
@@ -116,31 +116,23 @@ class _Normalised(torch.autograd.Function):
         number: Tensor,
         eps: float,
     ) -> Tensor:
-        ctx.save_for_backward(x, weight, mean, (var + eps).rsqrt(), number)
-        ctx.with_bias = bias is not None
+        ctx.save_for_backward(x, weight, mean, var, number)
+        ctx.eps, ctx.with_bias = eps, bias is not None
         return F.batch_norm(x, mean, var, weight, bias, False, 0.0, eps) if len(x) else x.clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, scale, number = ctx.saved_tensors
-        axes, shape = _axes(x), (1, -1, *(1,) * (x.ndim - 2))
-        dy, centred = gradients[0].float(), x.float() - mean.view(shape)
-        of_bias = dy.sum(axes)
-        of_weight = (dy * centred).sum(axes) * scale
-        of_all = processes.summed(torch.stack([of_bias, of_weight])) / number
-        factor = scale if weight is None else scale * weight.float()
-        dx = dy - of_all[0].view(shape) - centred * (of_all[1] * scale).view(shape)
-        return (
-            (dx * factor.view(shape)).to(x.dtype),
-            None if weight is None else of_weight.to(weight.dtype),
-            of_bias if ctx.with_bias else None,
-            None,
-            None,
-            None,
-            None,
-        )
-
-
-def _axes(x: Tensor) -> tuple[int, ...]:
-    """All but the channels'."""
-    return (0, *range(2, x.ndim))
+        """dx = weight / sqrt(var + eps) * (dy - mean(dy) - x̂ mean(dy x̂)), with means over all."""
+        x, weight, mean, var, number = ctx.saved_tensors
+        scale = (var + ctx.eps).rsqrt() * (1.0 if weight is None else weight)
+        dx, of_weight, of_bias = x, torch.zeros_like(mean), torch.zeros_like(mean)
+        if len(x):  # as if the statistics were given, which leaves the means out
+            dx, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward.default(
+                gradients[0], x, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
+            )
+        of_all = processes.summed(torch.stack([of_weight, of_bias]).float()) / number
+        if len(x):
+            through = (-scale * of_all[0], -scale * of_all[1])
+            dx = dx + F.batch_norm(x, mean, var, *through, False, 0.0, ctx.eps)
+        of_weight = None if weight is None else of_weight
+        return dx, of_weight, of_bias if ctx.with_bias else None, None, None, None, None

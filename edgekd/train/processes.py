@@ -33,6 +33,10 @@ PATIENCE = timedelta(days=30)
 connections close."""
 
 
+SMALL = 1 << 16
+"""So many values are sent from each to each: gloo's sums take three times as long to begin."""
+
+
 class LostProcess(EdgekdError):
     """Another process of this run has ended."""
 
@@ -198,9 +202,25 @@ def summed(tensor: Tensor) -> Tensor:
     Raises:
         LostProcess: one of them has ended.
     """
+    if tensor.numel() * count() <= SMALL:
+        return tensor.copy_(from_all(tensor).sum(0))
     with _noticing():
         dist.all_reduce(tensor, group=_group(tensor))
     return tensor
+
+
+def from_all(tensor: Tensor) -> Tensor:
+    """The tensors of all processes, (processes, ...), in their order.
+
+    Raises:
+        LostProcess: one of them has ended.
+    """
+    found = [
+        torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(count())
+    ]
+    with _noticing():
+        dist.all_gather(found, tensor.contiguous(), group=_group(tensor))
+    return torch.stack(found)
 
 
 def add_gradients(parameters: Iterable[nn.Parameter], *, mean: bool = False) -> None:
