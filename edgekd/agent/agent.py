@@ -853,12 +853,16 @@ def _hexadecimal(text: str | None) -> int | None:
     return None
 
 
+POWERCAP = "/sys/class/powercap"
+"""Where Linux keeps the counters of energy."""
+
+
 def energy_uj() -> dict[str, tuple[int, int]] | None:
     """Intel's and AMD's counters of the processor packages (RAPL), microjoules since some time,
     with the value at which each starts again; None where there are none that may be read.
     """
     found = {}
-    for zone in glob.glob("/sys/class/powercap/intel-rapl:[0-9]*"):  # noqa: PTH207
+    for zone in glob.glob(f"{POWERCAP}/intel-rapl:[0-9]*"):  # noqa: PTH207
         name = _text(f"{zone}/name") or ""
         values = _numbers([f"{zone}/energy_uj", f"{zone}/max_energy_range_uj"])
         if name.startswith("package") and len(values) == 2:

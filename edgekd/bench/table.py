@@ -9,8 +9,8 @@ from edgekd.results import BenchFigures, Latency
 from edgekd.tasks.names import is_share, title
 
 HEADER = (
-    *("model", "runtime", "threads", "p50", "± 95 %", "p90", "instructions"),
-    *("memory", "size", "as here", "accuracy"),
+    *("model", "runtime", "threads", "p50", "± 95 %", "p90", "energy"),
+    *("instructions", "memory", "size", "as here", "accuracy"),
 )
 """The last column is called by the metric of the rows."""
 NONE = "–"
@@ -41,6 +41,7 @@ def _row(row: BenchFigures) -> tuple[str, ...]:
         NONE if row.latency_us is None else duration(row.latency_us.p50),
         _half(row),
         NONE if row.latency_us is None else _known(row.latency_us.p90),
+        NONE if row.energy_uj is None else energy(row.energy_uj),
         NONE if row.instructions is None else number(row.instructions),
         size(row.rss_growth_bytes),
         size(row.bytes),
@@ -129,6 +130,11 @@ def describe_raw(row: BenchRow) -> str:
 def duration(us: float) -> str:
     """Microseconds with three digits in a fitting unit: 12.3 µs, 1.24 ms, 2.05 s."""
     return _in_unit(us, (("µs", 1.0), ("ms", 1e3), ("s", 1e6)))
+
+
+def energy(uj: float) -> str:
+    """Microjoules with three digits in a fitting unit: 12.3 µJ, 1.24 mJ, 2.05 J."""
+    return _in_unit(uj, (("µJ", 1.0), ("mJ", 1e3), ("J", 1e6)))
 
 
 def size(count: float) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from tiny_models import Tiny
 
 from edgekd.bench.gather import gather_emulated
@@ -16,6 +17,7 @@ from edgekd.bench.result import BenchResult
 from edgekd.bench.table import format_bench
 from edgekd.config.stages import BenchSettings
 from edgekd.errors import StageError
+from edgekd.schema import schema_text
 
 SHORT = {"min_runs": 20, "min_seconds": 0.01, "threads": (1,)}
 
@@ -66,7 +68,9 @@ def test_the_command_shows_what_there_is_and_fails(folder):
     assert done.returncode == 1, done.stderr
     assert "int8.tflite" in done.stdout and "Traceback" not in done.stderr
     assert "the device nobody gave no result. The device cannot be reached." in done.stderr
-    result = BenchResult.model_validate_json((folder / "out.json").read_text())
+    written = (folder / "out.json").read_text()
+    Draft202012Validator(json.loads(schema_text("bench"))).validate(json.loads(written))
+    result = BenchResult.model_validate_json(written)
     assert list(result.failed) == ["nobody"] and [r.device for r in result.rows] == ["local"]
 
 
