@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import threading
@@ -13,10 +14,11 @@ from statistics import median
 import numpy as np
 import psutil
 import pytest
+from jsonschema import Draft202012Validator
 from sshd import MISSING, Sshd, between
 from tiny_models import Tiny
 
-from edgekd.bench.jobs import BenchModel, measure
+from edgekd.bench.jobs import bench_files
 from edgekd.config.device import DeviceSettings
 from edgekd.config.stages import BenchSettings
 from edgekd.devices import check, open_device
@@ -24,6 +26,7 @@ from edgekd.devices.arm64_root import TOOLS, root_folder
 from edgekd.devices.emulator import enter
 from edgekd.devices.remote import RemoteDevice
 from edgekd.errors import ConfigError, StageError
+from edgekd.schema import schema_text
 
 ONCE = {"warmup_seconds": 0.0, "min_runs": 1, "min_seconds": 0.0}
 LONG = {"warmup_seconds": 0.0, "min_runs": 5, "min_seconds": 600.0}
@@ -99,10 +102,12 @@ def test_bench_gives_its_accuracy_and_instructions_and_no_times(arm64, counting,
     tiny = Tiny()
     tiny.write(tmp_path, "tflite", "int8")
     x, labels = tiny.samples(100), np.random.default_rng(0).integers(0, 4, 100)
-    model = BenchModel(tmp_path / "int8.tflite", "student", 0, "int8", "tflite")
-    settings = BenchSettings(devices=("local", "arm64-emulator"), quick=True, processes=2)
-    here, *there = measure([model], settings, test=(x, labels), run_folder=tmp_path)[-2:]
-    (row,) = there
+    np.savez(tmp_path / "test.npz", x=x, y=labels)
+    devices = ("local", "arm64-emulator")
+    settings = BenchSettings(devices=devices, threads=(1,), quick=True, processes=2)
+    result = bench_files([tmp_path / "int8.tflite"], settings, tmp_path / "test.npz")
+    Draft202012Validator(json.loads(schema_text("bench"))).validate(result.model_dump(mode="json"))
+    here, row = result.rows
     assert (here.device, row.device) == ("local", "arm64-emulator")
     assert here.latency_us is not None and row.latency_us is None and row.first_us is None
     assert here.accuracy is not None and row.accuracy is not None

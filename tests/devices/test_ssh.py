@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -15,18 +16,23 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from jsonschema import Draft202012Validator
 from sshd import MISSING, Sshd, between, free_port, make_key
 from tiny_models import Tiny
 
+from edgekd.bench.jobs import bench_files
 from edgekd.bench.profile import profile
 from edgekd.config.device import DeviceSettings
+from edgekd.config.stages import BenchSettings
 from edgekd.devices import open_device
 from edgekd.devices.remote import RemoteDevice
 from edgekd.errors import StageError
+from edgekd.schema import schema_text
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 SHORT = {"warmup_seconds": 0.0, "min_runs": 5, "min_seconds": 0.0}
 LONG = {"warmup_seconds": 0.0, "min_runs": 5, "min_seconds": 600.0}
+FEW = {"min_runs": 5, "min_seconds": 0.001}
 HERE = {"python": sys.executable}
 """A device whose own Python has numpy and the runtimes."""
 
@@ -95,6 +101,21 @@ def test_a_job_gives_what_it_gives_here_and_leaves_nothing(server, model, tmp_pa
     np.testing.assert_array_equal(got["board"], got["here"])
     assert not list((server.home / ".cache/edgekd/jobs").iterdir())
     until(lambda: not run_by(server.home))
+
+
+def test_a_whole_bench_follows_the_published_schema(server, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "devices").mkdir()
+    fields = server.profile(**HERE).model_dump(mode="json", exclude_defaults=True)
+    (tmp_path / "devices/board.yaml").write_text(json.dumps(fields))  # JSON is YAML
+    np.savez(tmp_path / "test.npz", x=Tiny().samples(40), y=np.arange(40) % 4)
+    settings = BenchSettings(devices=("local", "board"), threads=(1,), processes=2, **FEW)
+    result = bench_files([model], settings, tmp_path / "test.npz")
+    Draft202012Validator(json.loads(schema_text("bench"))).validate(result.model_dump(mode="json"))
+    here, there = result.rows
+    assert (here.device, there.device, there.processes) == ("local", "board", 2)
+    assert result.machines.keys() == {"local", "board"} and there.latency_us is not None
+    assert here.accuracy == there.accuracy is not None and there.same_answers == 40
 
 
 def test_a_profile_of_operators_there(server, model):

@@ -143,6 +143,7 @@ function progress(share, text) {
 // that cannot be.
 function run(order, timerUs) {
   $("now").hidden = false;
+  $("wait").hidden = true;
   $("title").textContent = order.title;
   progress(0, "Loading the runtime");
   hidden = document.hidden;
