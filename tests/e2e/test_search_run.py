@@ -15,7 +15,7 @@ SEARCH = {
     "data": {"source": "table", "sklearn": "wine"},
     "teacher": {"model": "tablemlp", "train": {"epochs": 20, "batch_size": 32}},
     "student": {
-        "search": {"models": ["tablemlp", "mlp"], "widths": [0.125, 0.25, 1.0]},
+        "search": {"models": ["tablemlp", "mlp"], "widths": [0.125, 1.0]},
         "objective": {"size": "20 kB"},
     },
     "distill": {"train": {"epochs": 10, "batch_size": 32, "learning_rate": 0.01}},

@@ -1,13 +1,16 @@
 """Networks of the zoo on their whole way: pruned, trained for int8, exported, run in both runtimes.
 
-One small configuration each. Their BatchNorm statistics are settled before, since LiteRT's XNNPACK
-refuses scales that only a network without any training has.
+One small configuration each, without most of the blocks that are like others: tracing a network and
+writing its files takes as long as it is deep. Their BatchNorm statistics are settled before, since
+LiteRT's XNNPACK refuses scales that only a network without any training has.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +24,14 @@ from edgekd.config.pruning import PruneSettings
 from edgekd.config.stages import ModelSettings
 from edgekd.export.onnx_file import export_onnx
 from edgekd.export.tflite_file import export_tflite
-from edgekd.models import vit
+from edgekd.models import (
+    efficientnet_lite,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    shufflenet_v2,
+    vit,
+)
 from edgekd.models.build import build
 from edgekd.models.count import macs
 from edgekd.runtimes import load
@@ -42,6 +52,18 @@ NETWORKS = [
     "efficientnet_lite0",
     "vit",
 ]
+SHALLOW: dict[ModuleType, dict[str, Any]] = {
+    vit: {"BLOCKS": 2},
+    shufflenet_v2: {"UNITS": (2, 2, 2)},
+    mobilenet_v1: {"BLOCKS": tuple(dict.fromkeys(mobilenet_v1.BLOCKS))},
+    mobilenet_v2: {"STAGES": [(e, c, min(n, 2), s) for e, c, n, s in mobilenet_v2.STAGES]},
+    mobilenet_v3: {"BLOCKS": tuple(dict.fromkeys(mobilenet_v3.BLOCKS))},
+    efficientnet_lite: {
+        "STAGES": [(e, k, c, min(n, 2), s) for e, k, c, n, s in efficientnet_lite.STAGES]
+    },
+}
+"""What every kind of block is left in, once beside one that changes the map and once after another;
+the whole networks are exported by `benchmarks.quantization.zoo`."""
 LAYER_NORM = {
     "DEQUANTIZE",
     "QUANTIZE",
@@ -103,7 +125,9 @@ def float_operators(path: Path) -> Counter[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_pruned_and_int8_in_both_runtimes(name: str, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(vit, "BLOCKS", 2)  # of twelve alike
+    for module, constants in SHALLOW.items():
+        for constant, value in constants.items():
+            monkeypatch.setattr(module, constant, value)
     model = trained(name)
     x, y = samples()
     pruned = prune(model, x[:2], PruneSettings(keep=0.8))
