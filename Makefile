@@ -1,5 +1,6 @@
 # make demo   set up, run the digits pipeline, print where the report lies
 # make test   set up, run all tests
+# make test-fast  set up, run the tests that take no more than about ten seconds each
 # make check  lint, format and types
 # make java   compile the classes of the Android bundle, after a change of their sources
 PYTHON ?= python3.11
@@ -13,13 +14,19 @@ PEER ?= torchdistill>=1.1,<2
 # Networks of two libraries, for their tests: beside the environment, not in it (tests/vision.py).
 VISION ?= "torchvision>=0.26,<0.29" "timm>=1.0,<2"
 
-.PHONY: demo test check java clean
+# Files stay together, for what their tests share, and in the order that tests/conftest.py gives them.
+SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test test-fast check java clean
 
 demo: $(STAMP)
 	$(BIN)/edgekd run pipelines/digits.yaml
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 check: $(STAMP)
 	$(BIN)/ruff check .

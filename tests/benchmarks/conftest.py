@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forked import run_module
 from PIL import Image
 from scipy.io import wavfile
 
@@ -46,14 +45,14 @@ def run_benchmark(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """run_benchmark("folder.name", *arguments) gives what it wrote; `result` names another file."""
 
     def run(module: str, *arguments: object, result: str | None = None) -> dict[str, Any]:
-        command = [sys.executable, "-m", f"benchmarks.{module}", "--results", tmp_path]
-        subprocess.run(
-            [str(part) for part in (*command, *arguments)],
+        command = [f"benchmarks.{module}", "--results", tmp_path, *arguments]
+        done = run_module(
+            [str(part) for part in command],
             cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1", "EDGEKD_CACHE": str(tmp_path / "cache")},
-            check=True,
             timeout=600,
         )
+        assert done.returncode == 0, done.stdout + done.stderr
         name = result or module.rpartition(".")[2]
         found: dict[str, Any] = json.loads((tmp_path / f"{name}.json").read_text())
         return found

@@ -6,12 +6,12 @@ import io
 import json
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import run_module
 from PIL import Image
 
 from edgekd.statistics import mean_interval
@@ -21,14 +21,11 @@ MARKS = "<!-- spine:begin -->\n<!-- spine:end -->"
 
 
 def run(module: str, *arguments: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)],
+    done = run_module(
+        [f"benchmarks.{module}", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
         timeout=600,
-        check=False,
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from forked import run_edgekd
+
 QUICK = [
     "teacher.train.epochs=8",
     "teacher.require.accuracy=0",
@@ -37,15 +39,8 @@ def edgekd(
     *arguments: object, cwd: Path, expect: int = 0, timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
     """Runs edgekd and demands an exit code; no traceback is ever shown."""
-    done = subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    words = [str(word) for word in arguments]
+    done = run_edgekd(words, cwd=cwd, env=environment(), timeout=timeout)
     assert done.returncode == expect, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     return done
