@@ -32,6 +32,7 @@ from edgekd.stages.report import REPORT, write_report
 from edgekd.stages.teacher import check_gate
 from edgekd.store import Store, read_json, write_json
 from edgekd.summary import gather
+from edgekd.tracking import tracked
 
 SUMMARY = "summary.json"
 
@@ -137,8 +138,13 @@ def _run(
     runs: Path,
     progress: Progress,
 ) -> RunResult:
-    made = make(pipeline, base, from_stage=from_stage, until=until, runs=runs, progress=progress)
-    return _write(made.summary(), made.folder)
+    with tracked(pipeline, runs / pipeline.name, progress) as tracker:
+        told = tracker or progress
+        made = make(pipeline, base, from_stage=from_stage, until=until, runs=runs, progress=told)
+        result = _write(made.summary(), made.folder)
+        if tracker is not None:
+            tracker.summary(result.summary)
+    return result
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ LAYERS = [
     {"deploy", "labels", "sweep"},
     {"pipeline"},
     {"clean", "ahead"},
-    {"plan", "summary", "advice", "starter", "doctor", "search", "gates"},
+    {"plan", "summary", "advice", "starter", "doctor", "search", "gates", "tracking"},
     {"nodes", "outside", "verdicts", "workers"},
     {"schema"},
     {"stages"},

@@ -136,6 +136,9 @@ class Pipeline(Settings):
     package: PackageSettings | None = None
     """Bundles for apps, at the end of a whole run that keeps its budget; `true` for all targets.
     Left out by default."""
+    track: Literal["tensorboard", "mlflow"] | None = None
+    """Where losses and figures are written as well: event files for TensorBoard in the run folder,
+    or the MLflow server of `MLFLOW_TRACKING_URI`. Nowhere by default; it makes nothing again."""
 
     @model_validator(mode="before")
     @classmethod

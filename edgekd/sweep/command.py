@@ -122,7 +122,7 @@ class _Sweep:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.storage = storage or f"sqlite:///{(self.folder / DATABASE).absolute()}"
         kept = asked.model_dump(mode="json", exclude={"trials", "seeds", "early_stop"})
-        fixed = pipeline.model_dump(mode="json", exclude={"name", "seeds"})
+        fixed = pipeline.model_dump(mode="json", exclude={"name", "seeds", "track"})
         self.digest = digest({"search": kept, "pipeline": fixed})
         self.study = self._study()
         self.locks = self.folder / ".work"
