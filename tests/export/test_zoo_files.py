@@ -56,14 +56,18 @@ SHALLOW: dict[ModuleType, dict[str, Any]] = {
     vit: {"BLOCKS": 2},
     shufflenet_v2: {"UNITS": (2, 2, 2)},
     mobilenet_v1: {"BLOCKS": tuple(dict.fromkeys(mobilenet_v1.BLOCKS))},
-    mobilenet_v2: {"STAGES": [(e, c, min(n, 2), s) for e, c, n, s in mobilenet_v2.STAGES]},
+    mobilenet_v2: {
+        "STAGES": [(e, c, min(n, 1 + (c == 24)), s) for e, c, n, s in mobilenet_v2.STAGES]
+    },
     mobilenet_v3: {"BLOCKS": tuple(dict.fromkeys(mobilenet_v3.BLOCKS))},
     efficientnet_lite: {
-        "STAGES": [(e, k, c, min(n, 2), s) for e, k, c, n, s in efficientnet_lite.STAGES]
+        "STAGES": [
+            (e, k, c, min(n, 1 + (c in (24, 40))), s) for e, k, c, n, s in efficientnet_lite.STAGES
+        ]
     },
 }
-"""What every kind of block is left in, once beside one that changes the map and once after another;
-the whole networks are exported by `benchmarks.quantization.zoo`."""
+"""Every kind of block is left in: each kernel, stride, expansion, activation, with a shortcut and
+without. The whole networks are exported by `benchmarks.quantization.zoo`."""
 LAYER_NORM = {
     "DEQUANTIZE",
     "QUANTIZE",
