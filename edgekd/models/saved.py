@@ -62,6 +62,16 @@ def save(model: nn.Module, settings: ModelSettings, spec: ModelSpec, folder: Pat
     write_json(folder / DESCRIPTION, description)
 
 
+def described(folder: Path) -> tuple[ModelSettings, ModelSpec]:
+    """What built the network of a folder, and its spec; nothing is built, and no code is run.
+
+    Raises:
+        StageError: the file is missing or broken.
+    """
+    settings, spec, _ = _description(folder / DESCRIPTION)
+    return settings, spec
+
+
 def load(folder: Path, base: Path | None = None) -> LoadedModel:
     """The network of a folder: built, its layers cut to the stored shapes, its weights filled in.
 

@@ -41,14 +41,14 @@ def with_weights(
     Raises:
         StageError: the weights are not those of the network, or its classes not those of the data.
     """
-    from edgekd.models.saved import DESCRIPTION, load, load_weights
+    from edgekd.models.saved import DESCRIPTION, described, load, load_weights
 
     warnings: list[str] = []
     if not trained and not of_others and (path / DESCRIPTION).is_file():
-        saved = load(path, base)
-        warnings = _compare(saved.spec, data, path)
-        if saved.settings == settings:
-            return saved.model, warnings
+        saved, spec = described(path)
+        warnings = _compare(spec, data, path)
+        if saved == settings:  # a `python:` factory that only the folder names is never called
+            return load(path, base).model, warnings
     fresh = load_weights(model, path)
     named = ", ".join(fresh[:8]) + (f" and {len(fresh) - 8} more" if len(fresh) > 8 else "")
     if fresh and not trained and not of_others:

@@ -1,0 +1,61 @@
+"""Code runs only where the user's own pipeline file names it: a saved network names some, too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgekd
+from edgekd.errors import EdgekdError
+
+PIPELINE = {
+    "name": "tiny",
+    "data": {"source": "npz", "path": "tiny.npz"},
+    "teacher": {"model": "mlp", "train": {"epochs": 1}},
+    "student": {"model": {"name": "mlp", "width": 0.25}},
+    "distill": {"train": {"epochs": 1}},
+}
+CODE = """
+from pathlib import Path
+
+Path("ran").touch()
+
+def make(*arguments, **named):
+    Path("ran").touch()
+"""
+
+
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder has data and a saved network, whose folder has code and asks for it."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    np.savez("tiny.npz", x=rng.normal(size=(90, 5)).astype(np.float32) + y[:, None], y=y)
+    edgekd.run(PIPELINE, until="teacher")
+    (made,) = Path("runs/tiny").glob("teacher-*")
+    folder = made.rename(tmp_path / "theirs")
+    (folder / "evil.py").write_text(CODE)
+    description = json.loads((folder / "model.json").read_text())
+    description["settings"] |= {"name": None, "python": "theirs/evil.py:make"}
+    (folder / "model.json").write_text(json.dumps(description))
+    return folder
+
+
+@pytest.mark.parametrize("train", [None, {"epochs": 1}])
+def test_a_saved_network_runs_no_code_that_the_pipeline_does_not_name(saved, train):
+    """The weights are those of the network that the pipeline names, and are used as that."""
+    teacher = {"model": "mlp", "weights": str(saved), "train": train}
+    result = edgekd.run({**PIPELINE, "name": "given", "teacher": teacher}, until="teacher")
+    assert not Path("ran").exists()
+    assert (result.folder / result.summary.stages[-1].folder / "model.safetensors").is_file()
+
+
+def test_the_same_code_runs_where_the_pipeline_names_it(saved):
+    teacher = {"model": {"python": "theirs/evil.py:make"}, "weights": str(saved), "train": None}
+    with pytest.raises(EdgekdError, match="NoneType"):
+        edgekd.run({**PIPELINE, "name": "named", "teacher": teacher}, until="teacher")
+    assert Path("ran").exists()
