@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -47,12 +47,23 @@ def program(name: str, package: str, *others: str) -> str:
 
 
 @contextlib.contextmanager
-def opened(address: str, profile: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Chromium with a page, until the context is left."""
+def opened(
+    address: str,
+    profile: Path,
+    *more: str,
+    pass_fds: Sequence[int] = (),
+    preexec_fn: Callable[[], None] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Chromium with a page, until the context is left. The last two are `subprocess.Popen`'s."""
     command = [program("chromium", "chromium"), *FLAGS, *more, f"--user-data-dir={profile}"]
     with (profile.parent / f"{profile.name}.log").open("wb") as log:
         browser = subprocess.Popen(
-            [*command, address], stdout=log, stderr=log, start_new_session=True
+            [*command, address],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=pass_fds,
+            preexec_fn=preexec_fn,  # noqa: PLW1509 (no thread runs here)
         )
         try:
             yield browser

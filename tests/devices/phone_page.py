@@ -7,13 +7,12 @@ import base64
 import contextlib
 import json
 import os
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from headless import FLAGS, close, program
+from headless import opened
 
 WIDTH, HEIGHT, SCALE = 390, 844, 3
 """CSS pixels of an iPhone 12 to 15, and device pixels in one."""
@@ -88,24 +87,14 @@ def phone_page(address: str, profile: Path) -> Iterator[PhonePage]:
         for copy, number in zip(copies, (3, 4), strict=True):
             os.dup2(copy, number)
 
-    start: Callable[[], None] = descriptors
-    command = [program("chromium", "chromium"), *FLAGS, "--remote-debugging-pipe"]
-    with (profile.parent / f"{profile.name}.log").open("wb") as log:
-        browser = subprocess.Popen(
-            [*command, f"--user-data-dir={profile}"],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            pass_fds=(3, 4),
-            preexec_fn=start,  # noqa: PLW1509 (no thread runs here)
-        )
-    os.close(to_read)
-    os.close(back_write)
-    try:
-        page = PhonePage(to_write, back_read)
-        page.open(address)
-        yield page
-    finally:
-        close(browser)
-        os.close(to_write)
-        os.close(back_read)
+    pipe = "--remote-debugging-pipe"
+    with opened("about:blank", profile, pipe, pass_fds=(3, 4), preexec_fn=descriptors):
+        os.close(to_read)
+        os.close(back_write)
+        try:
+            page = PhonePage(to_write, back_read)
+            page.open(address)
+            yield page
+        finally:
+            os.close(to_write)
+            os.close(back_read)

@@ -16,9 +16,11 @@ TOO_WIDE = f"""[...document.querySelectorAll("body *")].filter((e) => {{
   return box.right > {WIDTH} + 0.5 || box.left < -0.5 || e.scrollWidth > e.clientWidth + 1
     && getComputedStyle(e).display !== "inline";
 }}).map((e) => e.tagName + "#" + e.id)"""
-SMALLEST_TEXT = """Math.min(...[...document.querySelectorAll("body *")].filter(
+TEXTS = """[...document.querySelectorAll("body *")].filter(
   (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.offsetHeight
-).map((e) => parseFloat(getComputedStyle(e).fontSize)))"""
+)"""
+"""What has text of its own, and is shown."""
+SMALLEST_TEXT = f"Math.min(...{TEXTS}.map((e) => parseFloat(getComputedStyle(e).fontSize)))"
 LOW_CONTRAST = """(() => {
   const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = (color) => numbers(color).slice(0, 3).map((v) => v / 255).map(
@@ -28,13 +30,11 @@ LOW_CONTRAST = """(() => {
     const color = getComputedStyle(e).backgroundColor;
     return (numbers(color)[3] ?? 1) > 0 || !e.parentElement ? color : ground(e.parentElement);
   };
-  return [...document.querySelectorAll("body *")].filter(
-    (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && e.offsetHeight
-  ).filter((e) => {
+  return TEXTS.filter((e) => {
     const [a, b] = [light(getComputedStyle(e).color), light(ground(e))];
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
   }).map((e) => e.tagName + "#" + e.id);
-})()"""
+})()""".replace("TEXTS", TEXTS)
 SMALL_BUTTONS = """[...document.querySelectorAll("button, a, input, select")].filter((e) => {
   const box = e.getBoundingClientRect();
   return box.width < 44 || box.height < 44;
