@@ -29,7 +29,7 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from benchmarks.common import BENCHMARKS, Row, finish, interval, options, percent, started
+from benchmarks.common import BENCHMARKS, Row, finish, interval, mean_percent, options, started
 from edgekd.store import read_json
 from edgekd.train.history import History
 
@@ -183,10 +183,10 @@ def _rows(figures: dict[str, Any]) -> list[Row]:
     one, both = scores[ONE], scores[TWO]
     return [
         *rows,
-        Row("test accuracy: one process", _scored(one)),
+        Row("test accuracy: one process", mean_percent(one)),
         Row(
             "test accuracy: two processes",
-            _scored(both),
+            mean_percent(both),
             "mean within the interval of one",
             one["low"] <= both["mean"] <= one["high"],
         ),
@@ -196,10 +196,6 @@ def _rows(figures: dict[str, Any]) -> list[Row]:
 def _told(what: str, seconds: dict[str, list[float]], name: str) -> Row:
     found = ratios(seconds, name)
     return Row(what, f"{median(found):.2f} × ({spread(found)})")
-
-
-def _scored(found: dict[str, Any]) -> str:
-    return f"{percent(found['mean'])} ({percent(found['low'])} to {percent(found['high'])})"
 
 
 def ratios(seconds: dict[str, list[float]], name: str) -> list[float]:
