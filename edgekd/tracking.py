@@ -15,21 +15,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from edgekd.config.pipeline import Pipeline
 from edgekd.errors import ConfigError
+from edgekd.mlflow_client import client
 from edgekd.progress import Epoch, Progress, Relay
 from edgekd.results import Summary
 
 FOLDER = "tensorboard"
 """In the run folder; in it a folder for each run of the command."""
-QUICK = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
-"""What MLflow is told unless the user has: by itself it tries an absent server for minutes."""
 
 
 class Tracker(Protocol):
@@ -72,11 +67,7 @@ class Mlflow:
     """A run in the experiment of the pipeline's name, on the server of `MLFLOW_TRACKING_URI`."""
 
     def __init__(self, name: str) -> None:
-        for variable, value in QUICK.items():
-            os.environ.setdefault(variable, value)
-        from mlflow import MlflowClient
-
-        self._client: Any = MlflowClient()
+        self._client = client()
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
         found = self._client.get_experiment_by_name(experiment)
         number = found.experiment_id if found else self._client.create_experiment(experiment)

@@ -26,7 +26,7 @@ LAYERS = [
     {"train", "runtimes", "devices"},
     {"tasks", "environments"},
     {"models", "data"},
-    {"keys", "inputs", "references"},
+    {"keys", "inputs", "references", "mlflow_client"},
     {"sweep_results"},
     {"store", "config", "spec", "results", "statistics"},
     {"errors", "progress"},

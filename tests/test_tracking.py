@@ -10,8 +10,9 @@ import pytest
 
 import edgekd
 from edgekd.errors import ConfigError
+from edgekd.mlflow_client import QUICK
 from edgekd.progress import Epoch, Progress
-from edgekd.tracking import QUICK, Tracked, final_numbers, tracked
+from edgekd.tracking import Tracked, final_numbers, tracked
 from edgekd.train.history import History
 
 sys.path.append(str(Path(__file__).resolve().parent / "report"))

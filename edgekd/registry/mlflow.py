@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from edgekd.errors import ConfigError
+from edgekd.mlflow_client import client
 from edgekd.registry.stores import MLFLOW, taken, unreachable
 
 VERSION = "edgekd.version"
@@ -34,17 +35,17 @@ class MlflowRegistry:
     """
 
     def __init__(self, place: str) -> None:
+        self.place = place
         try:
-            from mlflow import MlflowClient
+            self.client = client(place.removeprefix(MLFLOW))
         except ImportError as error:
             raise ConfigError(
                 "A registry in MLflow needs its client.",
                 where=place,
                 fix='pip install "edgekd[mlflow]"',
             ) from error
-        uri = place.removeprefix(MLFLOW)
-        self.place = place
-        self.client: Any = self._ask("read", lambda: MlflowClient(uri, registry_uri=uri))
+        except Exception as error:
+            raise unreachable("read", place, error) from error
 
     def versions(self, name: str) -> list[str]:
         """See `Registry.versions`."""

@@ -83,3 +83,10 @@ def test_without_its_client_it_is_told_what_to_install(monkeypatch):
     with pytest.raises(ConfigError, match="client") as caught:
         registry_at("mlflow+https://mlflow.example.com")
     assert "edgekd[mlflow]" in caught.value.fix
+
+
+def test_a_server_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    with pytest.raises(EdgekdError, match=r"cannot be read") as told:
+        registry_at("mlflow+http://127.0.0.1:1").versions("digits")
+    assert "mlflow+http://127.0.0.1:1" in str(told.value)
