@@ -22,6 +22,7 @@ from edgekd.data.checks import some
 from edgekd.data.listing import Item
 from edgekd.errors import DataError
 from edgekd.spec import SoundSpec
+from edgekd.store import reserve
 
 CHUNK = 64
 """Files that a thread decodes at a time: handing over single ones costs a third of the time."""
@@ -169,7 +170,9 @@ class Decoder:
                 where=str(self.folder),
                 fix="free some, or set EDGEKD_CACHE to a folder on another disk",
             )
-        return np.lib.format.open_memmap(self.folder / DECODED, "w+", kind, shape)
+        found = np.lib.format.open_memmap(self.folder / DECODED, "w+", kind, shape)
+        reserve(self.folder / DECODED)
+        return found
 
     def _check_broken(self) -> list[str]:
         """A note on broken files.
@@ -211,6 +214,7 @@ def rows(decoded: Decoded, index: NDArray[np.int64], path: Path, size: int = 102
     """The rows at `index` (N,) as an .npy file of their own, memory-mapped."""
     shape = (len(index), 1 if decoded.grey else decoded.x.shape[1], *decoded.x.shape[2:])
     found = np.lib.format.open_memmap(path, "w+", decoded.x.dtype, shape)
+    reserve(path)
     for start in range(0, len(index), size):
         part = decoded.x[index[start : start + size]]
         found[start : start + size] = _grey(part) if decoded.grey else part

@@ -32,7 +32,7 @@ from edgekd.distill.taps import Taps
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
 from edgekd.spec import Inputs
-from edgekd.store import read_json, write_json
+from edgekd.store import read_json, reserve, write_json
 from edgekd.train.batches import normalised, varied
 from edgekd.train.precision import device
 
@@ -128,6 +128,9 @@ def make_features(
         ]
         for p, part in enumerate(parts)
     ]
+    for p, kept in enumerate(arrays):
+        for n in range(len(kept)):
+            reserve(folder / _name(p, n))
     for view, start, maps in _maps(teacher, parts, train, spec, augment, seed, progress):
         for kept, found in zip(arrays, maps, strict=True):
             for array, map_ in zip(kept, found, strict=True):

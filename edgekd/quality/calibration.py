@@ -15,6 +15,9 @@ BINS = 15
 RESAMPLES = 1000
 CHUNK = 1_000_000
 """Drawn numbers that a bootstrap holds at a time."""
+PART = 4096
+"""Samples whose probabilities are computed at a time: of all of them, with a thousand classes, they
+would take gigabytes."""
 COLDEST, HOTTEST = 0.05, 20.0
 """Limits of a fitted temperature; one that reaches them is no advice."""
 
@@ -37,6 +40,22 @@ class Answers:
         cls, logits: NDArray[np.floating], y: NDArray[np.integer], temperature: float = 1.0
     ) -> Answers:
         """From logits (N, C), divided by `temperature`, and true classes (N,)."""
+        starts = range(0, max(1, len(y)), PART)
+        parts = [
+            cls._of_part(logits[start : start + PART], y[start : start + PART], temperature)
+            for start in starts
+        ]
+        return cls(
+            confidence=np.concatenate([part.confidence for part in parts]),
+            right=np.concatenate([part.right for part in parts]),
+            loss=np.concatenate([part.loss for part in parts]),
+            brier=np.concatenate([part.brier for part in parts]),
+        )
+
+    @classmethod
+    def _of_part(
+        cls, logits: NDArray[np.floating], y: NDArray[np.integer], temperature: float
+    ) -> Answers:
         logged = log_softmax(logits, temperature)
         probabilities = np.exp(logged)
         answers, rows = probabilities.argmax(1), np.arange(len(y))

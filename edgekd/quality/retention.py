@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekd.quality.calibration import Answers, calibration_error, equal_width, log_softmax
+from edgekd.quality.calibration import (
+    PART,
+    Answers,
+    calibration_error,
+    equal_width,
+    log_softmax,
+)
 from edgekd.results import Accuracy, Estimate, GainFigures, RetentionFigures
 from edgekd.spec import HEADLINE, ModelSpec
 from edgekd.statistics import normal_quantile, paired_share_interval, wilson_interval
@@ -66,8 +72,12 @@ def retention(
 
 def divergence(teacher: Floats, student: Floats, temperature: float = 1.0) -> float:
     """Mean over samples of KL(softmax(teacher / T) ‖ softmax(student / T)) in nats, without T²."""
-    p, q = log_softmax(teacher, temperature), log_softmax(student, temperature)
-    return float((np.exp(p) * (p - q)).sum(1).mean())
+    parts = []
+    for start in range(0, len(teacher), PART):
+        rows = slice(start, start + PART)
+        p, q = log_softmax(teacher[rows], temperature), log_softmax(student[rows], temperature)
+        parts.append((np.exp(p) * (p - q)).sum(1))
+    return float(np.concatenate(parts).mean())
 
 
 def information(teacher: Floats) -> float:

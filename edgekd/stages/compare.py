@@ -127,9 +127,10 @@ def _answers(folder: Path) -> list[tuple[str, NDArray[np.floating]]]:
     for model in models:
         if model.accuracy is not None:  # an exported file has its answers measured elsewhere
             file = (folder / model.path).parent / TEST_LOGITS
-            found.append((model.precision, np.load(file, allow_pickle=False)))
+            found.append((model.precision, np.load(file, mmap_mode="r", allow_pickle=False)))
     if not models and (folder / TEST_LOGITS).is_file():  # a teacher without a network
-        found.append(("float32", np.load(folder / TEST_LOGITS, allow_pickle=False)))
+        file = folder / TEST_LOGITS
+        found.append(("float32", np.load(file, mmap_mode="r", allow_pickle=False)))
     return found
 
 

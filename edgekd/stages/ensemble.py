@@ -13,7 +13,7 @@ from edgekd.spec import Task
 from edgekd.stages.base import Job, Made
 from edgekd.stages.networks import TEST_LOGITS, VALIDATION_LOGITS, validation_of
 from edgekd.stages.teachers import TRAIN_LOGITS
-from edgekd.store import MANIFEST, read_json
+from edgekd.store import MANIFEST, read_json, reserve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +61,7 @@ def run(job: Job[EnsembleStage]) -> Made:
     y = np.asarray(data.taught.y)
     shape = (views, len(y), data.classes)
     out = np.lib.format.open_memmap(job.out / TRAIN_LOGITS, "w+", np.float16, shape)
+    reserve(job.out / TRAIN_LOGITS)
     for view in range(views):
         for start in range(0, len(y), CHUNK):
             part = slice(start, min(len(y), start + CHUNK))

@@ -15,6 +15,8 @@ from edgekd.results import Accuracy, ModelFigures, TeacherFigures
 from edgekd.stages.base import CHECKPOINT, Job
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from edgekd.data.dataset import Dataset, Split
@@ -108,12 +110,22 @@ def judge(
     from edgekd.tasks import metrics
     from edgekd.train.evaluate import predict_logits
 
+    def answers(split: Split, file: str) -> NDArray[np.float32]:
+        logits = predict_logits(model, split, data.spec).numpy()
+        np.save(job.out / file, logits, allow_pickle=False)
+        return logits
+
     spec = data.model_spec("")
-    test = predict_logits(model, data.test, data.spec)
-    validation = predict_logits(model, data.validation, data.spec)
-    np.save(job.out / TEST_LOGITS, test.numpy(), allow_pickle=False)
-    np.save(job.out / VALIDATION_LOGITS, validation.numpy(), allow_pickle=False)
-    found, every = metrics.judge(spec, test.numpy(), data.test.y, runtime="torch", split="test")
+    validation = metrics.score(  # each split's logits are let go before the other's are made
+        spec,
+        answers(data.validation, VALIDATION_LOGITS),
+        data.validation.y,
+        runtime="torch",
+        split="validation",
+    )
+    found, every = metrics.judge(
+        spec, answers(data.test, TEST_LOGITS), data.test.y, runtime="torch", split="test"
+    )
     return ModelFigures(
         stage=job.node.partition("@")[0],
         seed=job.seed,
@@ -124,9 +136,7 @@ def judge(
         parameters=parameters,
         macs=macs,
         accuracy=found,
-        validation=metrics.score(
-            spec, validation.numpy(), data.validation.y, runtime="torch", split="validation"
-        ),
+        validation=validation,
         metrics=every,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,12 +21,22 @@ from edgekd.train.precision import device
 
 @torch.no_grad()
 def logits_of(model: nn.Module, x: Samples, batch_size: int = 512) -> Tensor:
-    """Logits (N, C), float32, of normalised samples (N, *shape). The model's mode is kept."""
-    training = model.training
+    """Logits (N, C), float32, of normalised samples (N, *shape). The model's mode is kept.
+
+    The answers are written where they stay: joined at the end, they would be held twice.
+    """
+    training, total, start = model.training, inputs.length(x), 0
     model.eval()
     try:
-        parts = inputs.split(x, batch_size)
-        return torch.cat([inputs.call(model, part).float() for part in parts])
+        answers = (inputs.call(model, part).float() for part in inputs.split(x, batch_size))
+        first = next(answers)
+        if len(first) == total:
+            return first
+        found = first.new_empty(total, *first.shape[1:])
+        for answer in chain([first], answers):
+            found[start : start + len(answer)] = answer
+            start += len(answer)
+        return found
     finally:
         model.train(training)
 

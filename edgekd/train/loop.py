@@ -44,6 +44,9 @@ from edgekd.train.objective import Distiller, Objective
 from edgekd.train.precision import device, effective_precision
 from edgekd.train.schedule import make_optimizer, rate_factor, set_rate
 
+JUDGED = 4096
+"""Samples whose validation loss is computed at a time."""
+
 
 def fit(
     model: nn.Module,
@@ -268,7 +271,11 @@ class _Training:
             logits = common_logits(self.model, x)
         accuracy = headline(self.task, logits, y)
         kind = self.settings.regression_loss
-        validation_loss = float(label_loss(self.task, logits, y, regression=kind).mean())
+        losses = [  # in parts: the loss takes as much memory again as the logits that it is of
+            label_loss(self.task, *part, regression=kind)
+            for part in zip(logits.split(JUDGED), y.split(JUDGED), strict=True)
+        ]
+        validation_loss = float(torch.cat(losses).mean())
         accuracy, validation_loss = processes.of_first(accuracy, validation_loss)
         self.records.append(
             EpochRecord(self.epoch, loss, validation_loss, accuracy, self.rate, seconds, parts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -76,6 +78,17 @@ def test_duplicates_between_splits_are_counted():
     first, second = assemble("x", splits, labels).warnings
     assert first.startswith("2 of 3 test samples also stand in the train split")
     assert second.startswith("1 of 3 test samples also stand in the validation split")
+
+
+def test_telling_samples_apart_takes_little_memory():
+    """A million samples are told apart in 8 MB, whatever they hold."""
+    split = Split(np.random.default_rng(0).normal(size=(20_000, 4)), np.zeros(20_000, np.int64))
+    tracemalloc.start()
+    found = module._content(split)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(np.unique(found)) == 20_000
+    assert peak_bytes < 12 * 20_000
 
 
 def test_imbalance_is_told_above_twenty():

@@ -45,6 +45,15 @@ def test_divergence_is_scipys():
     assert divergence(teacher, teacher) == 0
 
 
+def test_in_parts_it_is_the_same(monkeypatch):
+    teacher, student = RNG.normal(0, 3, (50, 7)), RNG.normal(0, 2, (50, 7))
+    y, about = RNG.integers(0, 7, 50), spec("classification", 7)
+    whole = retention(student, teacher, y, about, **ABOUT)
+    monkeypatch.setattr("edgekd.quality.retention.PART", 16)
+    monkeypatch.setattr("edgekd.quality.calibration.PART", 16)
+    assert retention(student, teacher, y, about, **ABOUT) == whole
+
+
 def test_a_class_without_test_samples_has_no_recall():
     y = np.array([0, 0, 1])
     row = retention(
