@@ -57,7 +57,7 @@ def from_arrays(
     }
     if targets.task in ("classification", "binary"):
         check_every_class(splits, targets.labels, where)
-    parts = _complete(splits, settings, targets, where["train"])
+    parts = complete(splits, settings, targets, where["train"])
     if unlabelled is not None and unlabelled.dtype != parts["train"].x.dtype:
         parts = _as_float(parts)
         unlabelled = unlabelled.astype(np.float32, copy=False)
@@ -157,10 +157,14 @@ def check_every_class(
         )
 
 
-def _complete(
+def complete(
     splits: Mapping[str, Split], settings: Arrays, targets: Targets, where: str
 ) -> dict[str, Split]:
-    """Splits the missing parts off the training samples, and gives all parts one type."""
+    """Splits the missing parts off the training samples, and gives all parts one type.
+
+    Raises:
+        DataError: there are too few samples.
+    """
     parts = dict(splits)
     for part, share in (("test", settings.test), ("validation", settings.validation)):
         if part not in parts:

@@ -24,6 +24,17 @@ def samples(x: NDArray[Any], layout: Literal["auto", "NHWC", "NCHW"], where: str
     Raises:
         DataError: no numbers, NaN or infinite, no such shape, or the channels cannot be told.
     """
+    return np.ascontiguousarray(_compact(channels_first(x, layout, where), where))
+
+
+def channels_first(
+    x: NDArray[Any], layout: Literal["auto", "NHWC", "NCHW"], where: str
+) -> NDArray[Any]:
+    """Samples as (N, C, H, W) or (N, F), their numbers as they are.
+
+    Raises:
+        DataError: no numbers, no such shape, or the channels cannot be told.
+    """
     if x.dtype.kind not in "buif":
         raise DataError(
             f"Samples are numbers, and these are {x.dtype}.",
@@ -41,7 +52,7 @@ def samples(x: NDArray[Any], layout: Literal["auto", "NHWC", "NCHW"], where: str
         x = x[:, None]
     elif x.ndim == 4 and _last_is_channels(x.shape, layout, where):
         x = x.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(_compact(x, where))
+    return x
 
 
 def classes(y: NDArray[Any], count: int, where: str) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from edgekd.data.sources import load_source
 from edgekd.data.table_file import SUFFIXES
 from edgekd.errors import DataError
 
-SIZED = ("image_folder", "huggingface", "torchvision")
+SIZED = ("image_folder", "huggingface", "torchvision", "webdataset")
 """Sources whose pictures are brought to a size."""
 
 

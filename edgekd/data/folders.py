@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +10,11 @@ from numpy.typing import NDArray
 from edgekd.config.data import FolderData
 from edgekd.data.archive import Files
 from edgekd.data.assemble import assemble
-from edgekd.data.cache import cache_folder, file_fingerprint
+from edgekd.data.cache import file_fingerprint
 from edgekd.data.checks import some
-from edgekd.data.dataset import Dataset, Split, save
-from edgekd.data.dataset import load as load_saved
+from edgekd.data.dataset import Dataset, Split
 from edgekd.data.decode import DECODED, Decoder, rows
+from edgekd.data.decoded_once import decoded_once
 from edgekd.data.listing import Item, list_items
 from edgekd.data.parts import split_items
 from edgekd.data.unlabelled_folder import read_unlabelled
@@ -43,21 +41,10 @@ def load(settings: FolderData, base: Path) -> Dataset:
             "settings": known,
         }
     )
-    folder = cache_folder() / f"{path.stem}-{key}"
-    if folder.is_dir():
-        return load_saved(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        save(read(settings, path, beside, settings.unlabelled_location(base)), beside)
-        try:
-            beside.rename(folder)
-        except OSError:  # another process was faster
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return load_saved(folder)
+    unlabelled = settings.unlabelled_location(base)
+    return decoded_once(
+        f"{path.stem}-{key}", lambda folder: read(settings, path, folder, unlabelled)
+    )
 
 
 def source_fingerprint(settings: FolderData, base: Path) -> str:

@@ -83,6 +83,24 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         return {name: _texts_checked(name, file[name]) for name in names}
 
 
+def read_npy(file: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of an .npy file of so many bytes.
+
+    Raises:
+        ValueError: it holds no numbers, or claims another size than the file's. Of a foreign file
+            it may be any of `BROKEN`.
+    """
+    header = _parse(file)
+    if header.dtype.hasobject:
+        raise ValueError("an array holds Python objects, a pickle, which edgekd never reads")
+    if header.dtype.kind not in "buif":
+        raise ValueError(f"an array holds {header.dtype}, and no numbers")
+    if header.nbytes != size - file.tell():
+        raise ValueError(f"an array claims {header.nbytes} bytes and has {size - file.tell()}")
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
+
+
 def _texts_checked(name: str, array: NDArray[Any]) -> NDArray[Any]:
     """numpy fails in odd ways, and late, on texts with numbers that are no characters."""
     if array.dtype.kind == "U" and array.size:

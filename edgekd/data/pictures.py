@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from edgekd.config.data import ImageFolderData
+from edgekd.config.data import ImageFolderData, Pictured
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 GREY = ("1", "L", "LA", "I", "I;16", "F")
@@ -17,7 +17,7 @@ MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
 """Pillow's limit, which guards against decompression bombs; Pillow itself only warns there."""
 
 
-def decode(content: bytes, settings: ImageFolderData) -> tuple[bool, NDArray[np.uint8]]:
+def decode(content: bytes, settings: ImageFolderData | Pictured) -> tuple[bool, NDArray[np.uint8]]:
     """Whether a picture has colour, and its pixels (3, H, W).
 
     Raises:
@@ -61,7 +61,7 @@ def as_array(
     return np.asarray(picture if size is None else _resized(picture, size, resize))
 
 
-def _pixels(picture: Image.Image, settings: ImageFolderData) -> NDArray[np.uint8]:
+def _pixels(picture: Image.Image, settings: ImageFolderData | Pictured) -> NDArray[np.uint8]:
     """(H, W, 3) in the settings' size."""
     picture = _eight_bits(picture)
     if picture.mode != "RGB":

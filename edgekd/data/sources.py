@@ -19,6 +19,7 @@ SOURCES = {
     "series": "series",
     "huggingface": "huggingface",
     "torchvision": "torchvision_sets",
+    "webdataset": "webdataset",
     "python": "own_function",
 }
 """`data.source` and the module of `edgekd.data` that reads it: each has `load` and

@@ -8,7 +8,12 @@ from pydantic import Field
 
 from edgekd.config.data.arrays import Arrays, DigitsData, NpzData, PythonData
 from edgekd.config.data.augment import Augment
-from edgekd.config.data.collections import HuggingFaceData, Pictured, TorchvisionData
+from edgekd.config.data.collections import (
+    HuggingFaceData,
+    Pictured,
+    TorchvisionData,
+    WebDatasetData,
+)
 from edgekd.config.data.folders import AudioFolderData, Features, FolderData, ImageFolderData
 from edgekd.config.data.located import Located
 from edgekd.config.data.series import SeriesData
@@ -31,6 +36,7 @@ __all__ = [
     "SeriesData",
     "TableData",
     "TorchvisionData",
+    "WebDatasetData",
 ]
 
 DataSettings = Annotated[
@@ -42,6 +48,7 @@ DataSettings = Annotated[
     | TableData
     | SeriesData
     | HuggingFaceData
-    | TorchvisionData,
+    | TorchvisionData
+    | WebDatasetData,
     Field(discriminator="source"),
 ]
