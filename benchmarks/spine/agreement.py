@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgekd import RunResult
 from edgekd.compress import quantize
+from edgekd.compress.reference import reference
 from edgekd.data.digits import arrays
 from edgekd.export.parity import Comparison, compare
 from edgekd.models.saved import load as load_saved
@@ -62,4 +63,5 @@ def comparisons(run: RunResult, seed: int) -> list[Comparison]:
 def torch_logits(folder: Path, x: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the quantized graph in torch says to normalised samples."""
     prepared = quantize.load(load_saved(folder / FLOAT).model, folder)
-    return logits_of(quantize.convert(prepared, fold=True), torch.from_numpy(x)).numpy()
+    integers = reference(quantize.convert(prepared, fold=True))
+    return logits_of(integers, torch.from_numpy(x)).numpy()

@@ -67,6 +67,7 @@ def variants(
 
 def _int8(network: nn.Module, source: Path) -> Variant:
     from edgekd.compress import quantize
+    from edgekd.compress.reference import reference
 
     prepared = quantize.load(network, source)
     folded = quantize.convert(prepared, fold=True)
@@ -74,7 +75,7 @@ def _int8(network: nn.Module, source: Path) -> Variant:
         "onnx": folded,
         "tflite": quantize.convert(prepared, fold=False),
     }
-    return Variant("int8", modules, folded, network)
+    return Variant("int8", modules, reference(folded), network)
 
 
 def _both(module: nn.Module) -> dict[str, nn.Module]:

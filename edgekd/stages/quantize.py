@@ -56,6 +56,7 @@ def run(job: Job[QuantizeStage]) -> Made:
         prepare_qat,
         save,
     )
+    from edgekd.compress.reference import reference
     from edgekd.data.dataset import load
     from edgekd.models.count import macs, parameters
     from edgekd.train.batches import epoch_order, normalised
@@ -113,7 +114,7 @@ def run(job: Job[QuantizeStage]) -> Made:
     as_float.path = f"{FLOAT}/{as_float.path}"
     figures = judge(
         job,
-        convert(prepared, fold=True),
+        reference(convert(prepared, fold=True)),
         data,
         precision="int8",
         weights=WEIGHTS,
