@@ -10,7 +10,6 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from edgekd.data.forward import MOST, Forward
 from edgekd.errors import DataError
@@ -70,7 +69,7 @@ def _members(file: Forward, shard: str) -> Iterator[tarfile.TarInfo]:
         with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
             while (member := archive.next()) is not None:
                 archive.members = []  # it would keep all of them
-                if not (member.isdir() or PurePosixPath(member.name).name.startswith(".")):
+                if not (member.isdir() or member.name.rpartition("/")[2].startswith(".")):
                     yield member
                 last = member.name
     except BROKEN as error:
@@ -107,10 +106,10 @@ def _split(member: tarfile.TarInfo, shard: str) -> tuple[str, str]:
     Raises:
         DataError: it is no plain file, leads outside, or holds Python objects.
     """
-    path = PurePosixPath(member.name)
-    stem, _, ending = path.name.partition(".")
+    folder, slash, name = member.name.rpartition("/")
+    stem, _, ending = name.partition(".")
     ending = ending.lower()
-    if member.name.startswith(("/", "\\")) or ".." in path.parts or "\\" in member.name:
+    if member.name.startswith("/") or ".." in folder.split("/") or "\\" in member.name:
         problem, fix = "leads outside of the shard", "make the shard again with plain names"
     elif not member.isreg() or member.issparse():
         problem, fix = "is no plain file", "make the shard again from plain files"
@@ -118,7 +117,7 @@ def _split(member: tarfile.TarInfo, shard: str) -> tuple[str, str]:
         problem = "holds Python objects, a pickle: reading one can run any program"
         fix = "store arrays as .npy (numpy.save) and targets as .cls or .json"
     else:
-        return str(path.with_name(stem)), ending
+        return folder + slash + stem, ending
     raise DataError(
         f"A member of this shard {problem}, so edgekd does not read it.",
         where=f"{shard}, {member.name!r}",
