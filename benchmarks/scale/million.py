@@ -5,9 +5,10 @@ and the student's distillation, each in a process of its own.
 
 The samples are synthetic: a point of 64 numbers for each class, and noise. They are written as
 shards of WebDataset, and read by `source: webdataset` as anybody's are. There are 1,000,000 for
-training and 50,000 each for validation and test, as ImageNet has; the networks are perceptrons, each
-trained for one epoch. Of memory the peak of the process is told (`ru_maxrss`): it counts the pages
-of memory-mapped files that lie in memory, which the system takes back when somebody needs them.
+training and 50,000 each for validation and test, as ImageNet has; the networks are perceptrons,
+each trained for one epoch. Of memory the peak of the process is told (`ru_maxrss`): it counts the
+pages of memory-mapped files that lie in memory, which the system takes back when somebody needs
+them.
 """
 
 from __future__ import annotations
@@ -113,7 +114,6 @@ def _write_shard(path: Path, x: np.ndarray, y: np.ndarray) -> None:
                 member = tarfile.TarInfo(f"{row:05}.{ending}")
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
-            archive.members = []  # else it keeps them all
 
 
 def run_stage(folder: Path, stage: str) -> dict[str, float]:

@@ -183,7 +183,8 @@ def _stacked(
 
 def _differ(sample: Sample, x: NDArray[Any], like: NDArray[Any], where: str) -> DataError:
     return DataError(
-        f"The samples differ: {x.shape[1:]} {x.dtype} and {like.shape[1:]} {like.dtype}.",
+        f"The samples differ in shape or type: {x.shape[1:]} {x.dtype} and {like.shape[1:]} "
+        f"{like.dtype}.",
         where=f"{where}, sample {sample.id}",
         fix="set data.size: [height, width] for pictures; arrays and lists must have one shape and "
         "type",

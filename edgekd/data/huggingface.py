@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +14,58 @@ from numpy.typing import NDArray
 
 from edgekd.config.data import HuggingFaceData
 from edgekd.data.archive import Files
-from edgekd.data.arrays import from_arrays
 from edgekd.data.checks import some
 from edgekd.data.dataset import Dataset
+from edgekd.data.decoded_once import decoded_once
+from edgekd.data.flow import Sample, from_parts
 from edgekd.data.pictures import as_array
 from edgekd.errors import DataError
-from edgekd.store import canonical_json
+from edgekd.store import canonical_json, digest
 
-PARTS = {"train": "_train", "validation": "_val", "valid": "_val", "val": "_val", "test": "_test"}
+CACHE_VERSION = 1
+"""Raise it when decoding or splits change."""
+PARTS = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+"""Names that a part may have there, and here."""
 TARGETS = ("label", "labels", "target", "fine_label")
-PLANE = 2
-"""Dimensions of a grey picture."""
+COLOUR = 3
+"""Dimensions of a picture that has colour."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def load(settings: HuggingFaceData, base: Path) -> Dataset:
-    """The data set as arrays. No code of the Hub is run: `datasets` reads data files only.
+    """The data set, memory-mapped from the cache; made if it is not there. No code of the Hub is
+    run: `datasets` reads data files only.
 
     Raises:
         DataError: the library or the data set is not there, or a column cannot be used.
     """
+    name = Path(settings.name).name or "huggingface"
+    known = settings.model_dump(mode="json", exclude={"name", "augment", "streaming"})
+    content = source_fingerprint(settings, base)
+    key = digest({"version": CACHE_VERSION, "content": content, "settings": known})
+    return decoded_once(f"{name}-{key}", lambda folder: _made(settings, base, name, folder))
+
+
+def _made(settings: HuggingFaceData, base: Path, name: str, folder: Path) -> Dataset:
+    """The data set, its arrays files in `folder`."""
     parts = _read(settings, base)
     first = next(iter(parts.values()))
-    x, y = _columns(settings, first.features)
-    names = getattr(first.features[y], "names", None)
-    arrays: dict[str, NDArray[Any]] = {}
-    for part, table in parts.items():
-        place = f"{settings.name}, {part}"
-        arrays[f"x{PARTS[part]}"] = _samples(table[x], settings, place)
-        arrays[f"y{PARTS[part]}"] = np.asarray(table[y][:])
-    if names and settings.labels is None:
-        settings = settings.model_copy(update={"labels": tuple(names)})
-    if type(first.features[x]).__name__ == "Image":
-        settings = settings.model_copy(update={"layout": "NHWC"})
-    return from_arrays(arrays, settings, Path(settings.name).name, settings.name)
+    features = first.features or dict.fromkeys(next(iter(first)))  # a stream of CSV has no types
+    x, y = _columns(settings, features)
+    labels = settings.labels or getattr(features[y], "names", None)
+    pictured = {"layout": "NHWC"} if type(features[x]).__name__ == "Image" else {}
+    settings = settings.model_copy(update={"labels": labels and tuple(labels), **pictured})
+    samples = {
+        PARTS[part]: _samples(rows.select_columns([x, y]), x, y, settings, part)
+        for part, rows in parts.items()
+    }
+    return from_parts(samples, settings, name, settings.name, folder)
 
 
 def source_fingerprint(settings: HuggingFaceData, base: Path) -> str:
@@ -89,14 +108,15 @@ def _read(settings: HuggingFaceData, base: Path) -> dict[str, Any]:
             str(folder or settings.name),
             settings.configuration,
             revision=None if folder else settings.revision,
+            streaming=settings.streaming,
         )
+        parts = {part: found[part] for part in PARTS if part in found and _has_rows(found[part])}
     except Exception as error:  # of a dozen libraries below
         raise DataError(
             f"{settings.name} cannot be read: {type(error).__name__}: {error}",
             where="data.name",
             fix="look at its page on the Hub; without a connection, give a folder: ./folder",
         ) from error
-    parts = {part: found[part] for part in PARTS if part in found and len(found[part])}
     if "train" not in parts:
         raise DataError(
             "There is no training part.", where=f"{settings.name} has {some(list(found))}"
@@ -122,28 +142,42 @@ def _columns(settings: HuggingFaceData, features: Any) -> tuple[str, str]:
     return str(x), str(y)
 
 
-def _samples(column: Iterable[Any], settings: HuggingFaceData, place: str) -> NDArray[Any]:
-    """Samples (N, ...): of pictures (N, H, W, C)."""
-    made = []
-    for number, value in enumerate(column):
+def _has_rows(part: Any) -> bool:
+    """Whether a part holds anything; a stream does not know its length."""
+    return next(iter(part), None) is not None
+
+
+def _samples(
+    part: Iterable[dict[str, Any]], x: str, y: str, settings: HuggingFaceData, name: str
+) -> Iterator[Sample]:
+    """The samples of a part as they come.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    rows = iter(part)
+    for number in count():
         try:
-            is_picture = hasattr(value, "convert")
-            made.append(as_array(value, settings.size, settings.resize) if is_picture else value)
-        except (OSError, ValueError) as error:
+            row = next(rows, None)
+            if row is None:
+                return
+            colour, sample = _picture_or_numbers(row[x], settings)
+        except Exception as error:  # of a dozen libraries below
             raise DataError(
-                "A picture cannot be read.", where=f"{place}, sample {number}: {error}"
+                f"A sample cannot be read: {type(error).__name__}: {error}",
+                where=f"{settings.name}, {name}, sample {number}",
+                fix="leave it out; if the connection broke, run again",
             ) from error
-    if len({np.ndim(sample) for sample in made}) > 1:  # grey pictures among colour ones
-        made = [np.stack([one] * 3, 2) if np.ndim(one) == PLANE else one for one in made]
-    shapes = sorted({np.shape(sample) for sample in made})
-    if len(shapes) > 1:
-        raise DataError(
-            f"The samples differ in shape: {some(shapes, 3)}.",
-            where=place,
-            fix="set data.size: [height, width] for pictures; lists must have one length",
-        )
-    samples = np.asarray(made)
-    return samples[:, None] if samples.ndim == 1 else samples
+        yield Sample(sample, row[y], str(number), colour)
+
+
+def _picture_or_numbers(value: Any, settings: HuggingFaceData) -> tuple[bool | None, NDArray[Any]]:
+    """Whether a picture has colour, and its pixels (3, H, W); or None, and numbers."""
+    if not hasattr(value, "convert"):
+        return None, np.asarray(value)
+    pixels = as_array(value, settings.size, settings.resize)
+    colour = pixels.ndim == COLOUR
+    return colour, pixels.transpose(2, 0, 1) if colour else np.stack([pixels] * 3)
 
 
 def _commit(settings: HuggingFaceData) -> str:

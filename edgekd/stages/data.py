@@ -20,9 +20,9 @@ class DataStage(Settings):
     @field_serializer("data")
     def _wherever_it_lies(self, data: DataSettings) -> dict[str, Any]:
         """Data in another folder is the same data: its fingerprint is in the key. Nor do variations
-        change it: the stages that train have them in their own keys.
+        change it: the stages that train have them in their own keys. Nor does how it is fetched.
         """
-        return data.model_dump(mode="json", exclude={"root", "augment"})
+        return data.model_dump(mode="json", exclude={"root", "augment", "streaming"})
 
 
 def run(job: Job[DataStage]) -> Made:

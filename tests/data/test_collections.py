@@ -49,10 +49,12 @@ def pictures(folder: Path, sizes: tuple[int, ...] = (8,)) -> np.ndarray:
     return pixels[:30]
 
 
-def test_pictures_of_a_local_parquet_folder(base: Path) -> None:
+@pytest.mark.parametrize("streaming", [False, True])
+def test_pictures_of_a_local_parquet_folder(base: Path, streaming: bool) -> None:
     expected = pictures(base / "pets")
-    settings = HuggingFaceData(name="./pets", validation=0.2)
+    settings = HuggingFaceData(name="./pets", validation=0.2, streaming=streaming)
     data = load_source(settings, base)
+    assert all(isinstance(split.x, np.memmap) for split in data.splits.values())
     assert data.labels == ("cat", "dög") and data.name == "pets" and data.task == "binary"
     assert [len(split) for split in data.splits.values()] == [24, 6, 10]
     both = np.concatenate([data.train.x, data.validation.x])
@@ -60,6 +62,38 @@ def test_pictures_of_a_local_parquet_folder(base: Path) -> None:
     assert {np.ascontiguousarray(image).tobytes() for image in both} == known
     small = load_source(HuggingFaceData(name="./pets", size=(4, 6)), base)
     assert small.spec.shape == (3, 4, 6) and small.spec.kind == "image"
+
+
+def test_a_stream_is_the_same_data(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(base / "pets")
+    (base / "t").mkdir()
+    lines = "\n".join(f"{i / 40},{('no', 'yes')[i % 2]}" for i in range(40))
+    (base / "t" / "train.csv").write_text(f"heat,answer\n{lines}\n")
+    for number, fields in enumerate(
+        ({"name": "./pets"}, {"name": "./t", "x": "heat", "y": "answer"})
+    ):
+        found = []
+        for streaming in (False, True):
+            monkeypatch.setenv("EDGEKD_CACHE", str(base / f"cache-{number}-{streaming}"))
+            settings = HuggingFaceData.model_validate({**fields, "streaming": streaming})
+            found.append(load_source(settings, base).fingerprint)
+        assert found[0] == found[1]
+
+
+def test_a_broken_picture_is_named(base: Path) -> None:
+    import datasets
+
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "PNG")
+    good, bad = content.getvalue(), content.getvalue()[:45]
+    rows = {"image": [{"bytes": bad if i == 7 else good, "path": None} for i in range(20)]}
+    kinds = datasets.Features({"image": datasets.Image(), "label": datasets.Value("int64")})
+    (base / "b").mkdir()
+    table = datasets.Dataset.from_dict({**rows, "label": [0, 1] * 10}, features=kinds)
+    table.to_parquet(base / "b" / "train.parquet")
+    with pytest.raises(DataError, match="A sample cannot be read") as caught:
+        load_source(HuggingFaceData(name="./b", streaming=True), base)
+    assert "./b, train, sample 7" in str(caught.value)
 
 
 def test_a_table_of_numbers_and_what_goes_wrong(base: Path) -> None:
@@ -73,8 +107,12 @@ def test_a_table_of_numbers_and_what_goes_wrong(base: Path) -> None:
     assert "heat, answer" in str(caught.value)
     with pytest.raises(DataError, match="no column wet"):
         load_source(HuggingFaceData(name="./t", x="wet", y="answer"), base)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="There is no such folder"):
         load_source(HuggingFaceData(name="./nowhere"), base)
+    (base / "junk").mkdir()
+    (base / "junk" / "train.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="cannot be read"):
+        load_source(HuggingFaceData(name="./junk"), base)
 
 
 def test_pictures_of_several_sizes_need_one(base: Path) -> None:

@@ -139,7 +139,7 @@ GOOD = {f"{i}.{end}": c for i in range(9) for end, c in (("npy", array(np.ones(3
         ),
         ({"7.npy": array(np.ones(3))}, "no .cls member", "sample 7, which has .npy"),
         ({"7.npy": array(np.array([1, np.nan, 2])), "7.cls": b"1"}, "NaN", "0/7"),
-        ({"7.npy": array(np.ones(4)), "7.cls": b"1"}, r"differ: \(4,\)", "0/7"),
+        ({"7.npy": array(np.ones(4)), "7.cls": b"1"}, r"differ in shape or type: \(4,\)", "0/7"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, members, message: str, place: str) -> None:

@@ -36,6 +36,9 @@ class HuggingFaceData(Pictured):
     pictures."""
     y: str | None = None
     """Column of the targets; left out, `label`, `labels` or `target`."""
+    streaming: bool = False
+    """Read the samples from the Hub as they come, without keeping the files: for what is larger
+    than the disk, as long as `size` makes it small. The data is the same."""
 
 
 class TorchvisionData(Pictured):
