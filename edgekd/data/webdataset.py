@@ -18,7 +18,7 @@ from edgekd.config.data import WebDatasetData
 from edgekd.data.checks import some
 from edgekd.data.dataset import Dataset
 from edgekd.data.decoded_once import decoded_once
-from edgekd.data.flow import Sample, blocks, from_parts
+from edgekd.data.flow import BLOCK_BYTES, Sample, blocks, from_parts
 from edgekd.data.npz_file import BROKEN, read_npy
 from edgekd.data.pictures import SUFFIXES, decode
 from edgekd.data.shards import RANGE, Shard, find_shards, fingerprint
@@ -35,8 +35,7 @@ TARGETS = ("cls", "json")
 """Endings that are targets where the settings name none."""
 FIELDS = ("label", "labels", "target", "cls")
 """Of a dictionary, what may be the target."""
-CHUNK = 64
-"""Samples that a thread decodes at a time."""
+THREADS = os.cpu_count() or 1
 MOST_TEXT = 1 << 20
 """Bytes of a target."""
 NAME = re.compile(r"[^\w.-]+")
@@ -90,14 +89,17 @@ def _name(settings: WebDatasetData, place: Path | None) -> str:
 def _samples(shards: Sequence[Shard], settings: WebDatasetData) -> Iterator[Sample]:
     """The samples of some shards; those of a block are decoded in threads."""
     decoder: _Decoder | None = None
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         for shard in shards:
             found = _read(shard, settings)
             for block in blocks(found, lambda members: sum(map(len, members.content.values()))):
                 decoder = decoder or _Decoder(settings, shard, block[0])
-                some_of = [block[start : start + CHUNK] for start in range(0, len(block), CHUNK)]
-                for samples in pool.map(decoder, repeat(shard), some_of):
-                    yield from samples
+                for start in range(0, len(block), decoder.at_once):
+                    some_of = block[start : start + decoder.at_once]
+                    each = -(-len(some_of) // THREADS)
+                    parts = [some_of[at : at + each] for at in range(0, len(some_of), each)]
+                    for samples in pool.map(decoder, repeat(shard), parts):
+                        yield from samples
 
 
 def _read(shard: Shard, settings: WebDatasetData) -> Iterator[Members]:
@@ -111,10 +113,11 @@ class _Decoder:
 
     Args:
         shard: the first one.
-        first: its first sample, which tells the endings where the settings do not.
+        first: its first sample, which tells the endings where the settings do not, and the shape
+            of all: a small file can be a huge picture, and many are decoded at a time.
 
     Raises:
-        DataError: they cannot be told.
+        DataError: the endings cannot be told, or it cannot be read.
     """
 
     def __init__(self, settings: WebDatasetData, shard: Shard, first: Members) -> None:
@@ -125,6 +128,11 @@ class _Decoder:
         self.x = (settings.x or "").lower() or _only(able, "x", has, where)
         known = [name for name in TARGETS if name in first.content]
         self.y = (settings.y or "").lower() or _only(known[:1], "y", has, where)
+        self.shape: tuple[int, ...] | None = None
+        x = self._sample(shard, first).x
+        self.shape = x.shape
+        self.at_once = max(THREADS, BLOCK_BYTES // max(1, x.nbytes))
+        """Samples that may be decoded before any of them is written."""
 
     def __call__(self, shard: Shard, some_of: Sequence[Members]) -> list[Sample]:
         """Samples of a shard.
@@ -150,6 +158,12 @@ class _Decoder:
             y = _target(members.content[self.y], self.y)
         except BROKEN as error:
             raise DataError("A sample cannot be read.", where=f"{where}: {error}") from error
+        if self.shape is not None and x.shape != self.shape:
+            raise DataError(
+                f"The samples differ in shape: {x.shape} and {self.shape}.",
+                where=where,
+                fix="set data.size: [height, width] for pictures; arrays must have one shape",
+            )
         return Sample(x, y, f"{shard.stem}/{members.key}", colour)
 
     def _picture_or_array(self, content: bytes) -> tuple[bool | None, NDArray[Any]]:

@@ -17,7 +17,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from edgekd.config.data import WebDatasetData
-from edgekd.data import flow, forward
+from edgekd.data import flow, forward, webdataset
 from edgekd.data.shards import expanded
 from edgekd.data.sources import load_source, source_fingerprint
 from edgekd.errors import DataError
@@ -68,6 +68,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("block", [3, 1024])
 def test_pictures_of_a_folder(tmp_path: Path, monkeypatch, block: int) -> None:
     monkeypatch.setattr(flow, "BLOCK", block)
+    monkeypatch.setattr(webdataset, "BLOCK_BYTES", block * PIXELS[0].nbytes)
     pets(tmp_path / "pets")
     data = load_source(WebDatasetData(path=Path("pets"), validation=0.25), tmp_path)
     assert [len(split) for split in data.splits.values()] == [24, 8, 8]
@@ -139,7 +140,8 @@ GOOD = {f"{i}.{end}": c for i in range(9) for end, c in (("npy", array(np.ones(3
         ),
         ({"7.npy": array(np.ones(3))}, "no .cls member", "sample 7, which has .npy"),
         ({"7.npy": array(np.array([1, np.nan, 2])), "7.cls": b"1"}, "NaN", "0/7"),
-        ({"7.npy": array(np.ones(4)), "7.cls": b"1"}, r"differ in shape or type: \(4,\)", "0/7"),
+        ({"7.npy": array(np.ones(4)), "7.cls": b"1"}, r"differ in shape: \(4,\)", "sample 7"),
+        ({"7.npy": array(np.ones(3, "i4")), "7.cls": b"1"}, "differ in shape or type", "0/7"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, members, message: str, place: str) -> None:
