@@ -18,6 +18,8 @@ JOB:
     load_only        true: load the model, and neither run nor measure it
     labels           .npy, whole numbers (N,): counts the right answers
     samples          path to write every measured time to, .npy, int64 nanoseconds
+    turns            {others, seconds}: this file and others, each {model, inputs}, take turns,
+                     afterwards; see `take_turns`
     profile          true: runs with the runtime's own profiler, and measures nothing else
     profiler         of a .tflite file: path of litert_profile.py, which knows LiteRT's
     stream           {fps, deadline_ms, seconds}: frames that come at a fixed rate, afterwards
@@ -38,6 +40,7 @@ RESULT:
     peak_rss_bytes, rss_growth_bytes (of it, rss_load_bytes by loading)
     correct, n       with labels
     warnings         what makes the figures doubtful; of it, `disturbed` may go by measuring again
+    blocks_us        with turns: of each file, this one first, its blocks' medians, turn by turn
     profile          [{name op us calls}], or profile_note, which says why there is none
     stream           {fps deadline_ms seconds frames missed late busy latency_us}, see `stream`
     instructions     [of an inference, several times], where an emulator counts them: the variable
@@ -1027,6 +1030,56 @@ def _runs(
         run += 1
 
 
+def take_turns(
+    models: list[ModelFile], feeds: list[list[list[np.ndarray]]], seconds: float
+) -> list[list[float]]:
+    """Several files in turns of some milliseconds, A B B A B A A B and so on: what the machine does
+    meanwhile hits neighbouring blocks alike.
+
+    A block is the runs of one file for `TURN_SECONDS`, or one run where that takes longer, after a
+    run that does not count: the file before it has taken the caches. In a turn every file has one
+    block. Every second turn goes backwards, which cancels a steady drift, and each two turns start
+    with the next file, so that none always follows the same one (Abedi and Brecht 2017, "Conducting
+    Repeatable Experiments in Highly Variable Cloud Computing Environments", show what a fixed order
+    does). The first two turns warm up, and do not count.
+
+    Args:
+        models: one thread each, as further ones would spin on through the next file's block.
+        feeds: of each model its inputs, which take turns as in `measure`.
+        seconds: for each file, of the processor's time: where other programs take the cores, as
+            many blocks are measured as elsewhere.
+
+    Returns:
+        of each model its blocks' medians in microseconds, an even number of them.
+    """
+    clock, numbers = time.process_time, list(range(len(models)))
+    placed = [[model.place(arrays) for arrays in own] for model, own in zip(models, feeds)]  # noqa: B905
+    blocks: list[list[float]] = [[] for _ in models]
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    turn, end = 0, 0.0
+    try:
+        while turn < 4 or turn % 2 or clock() < end:
+            if turn == 2:
+                end = clock() + seconds * len(models)
+            start = turn // 2 % len(models)
+            order = numbers[start:] + numbers[:start]
+            for number in reversed(order) if turn % 2 else order:
+                times = array.array("q")
+                _runs(models[number], placed[number], array.array("q"), 1, 0.0)
+                _runs(models[number], placed[number], times, 1, TURN_SECONDS)
+                blocks[number].append(round(float(np.median(times)) / 1e3, 3))
+            turn += 1
+    finally:
+        if collecting:
+            gc.enable()
+    return [own[2:] for own in blocks]
+
+
+TURN_SECONDS = 0.002
+
+
 def stream(model: ModelFile, placed: list[Any], wanted: dict[str, Any]) -> dict[str, Any]:
     """Frames that come at a fixed rate, as from a camera. Each waits for the one before it, none is
     left out, and its latency counts from when it came: where the model is too slow, frames queue up
@@ -1252,11 +1305,7 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, "runtime": model.runtime, "runtime_version": model.version}
     warnings: list[str] = []
     x = _samples(job.get("inputs"))
-    if x is None:
-        feeds = random_inputs(model, warnings)
-    else:
-        few = model.prepare(part(x, slice(ROTATE)))
-        feeds = [[value[i : i + 1] for value in few] for i in range(len(few[0]))]
+    feeds = _feeds(model, x, warnings)
     if job.get("profile"):
         operators, note = model.profile(feeds[0], job.get("profiler"))
         return {"ok": True, "profile": operators, "profile_note": note}
@@ -1289,11 +1338,31 @@ def perform(job: dict[str, Any]) -> dict[str, Any]:
         result["instructions"] = instructions(model, placed, os.environ[COUNTER])
     if job.get("offline"):
         result["offline"] = offline(model, feeds, job["offline"])
+    if job.get("turns"):
+        result["blocks_us"] = _turns(model, feeds, job["turns"])
     if job.get("samples"):
         np.save(job["samples"], times, allow_pickle=False)
     if x is not None:
         result.update(_answers(model, x, job))
     return result
+
+
+def _feeds(model: ModelFile, x: Samples, warnings: list[str]) -> list[list[np.ndarray]]:
+    """The first samples as the file takes them, or made-up ones: of each an array an input."""
+    if x is None:
+        return random_inputs(model, warnings)
+    few = model.prepare(part(x, slice(ROTATE)))
+    return [[value[i : i + 1] for value in few] for i in range(len(few[0]))]
+
+
+def _turns(
+    model: ModelFile, feeds: list[list[np.ndarray]], wanted: dict[str, Any]
+) -> list[list[float]]:
+    models, given = [model], [feeds]
+    for other in wanted["others"]:
+        models.append(load(str(other["model"])))
+        given.append(_feeds(models[-1], _samples(other.get("inputs")), []))
+    return take_turns(models, given, float(wanted["seconds"]))
 
 
 def _answers(model: ModelFile, x: Samples, job: dict[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,9 @@ class Comparison:
     """Of the interval, such as 0.95."""
     pairs: int
     """Rounds that measured both; 0 where the two were measured apart."""
+    blocks: int = 0
+    """Blocks of runs of each that were neighbours within one process; 0 where only processes took
+    turns."""
 
     @property
     def verdict(self) -> str:

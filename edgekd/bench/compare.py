@@ -11,6 +11,7 @@ from pathlib import PurePath
 from edgekd.bench.bootstrap import Comparison, compare
 from edgekd.bench.result import BenchResult, BenchRow
 from edgekd.bench.table import duration
+from edgekd.bench.turns import comparable, compare_turns
 from edgekd.errors import ConfigError, DataError
 
 
@@ -90,6 +91,9 @@ def _named(result: BenchResult) -> str:
 
 
 def _times(one: BenchRow, other: BenchRow, confidence: float, *, paired: bool) -> Comparison:
+    turns = (one.blocks_us, other.blocks_us)
+    if paired and one.runtime == other.runtime and comparable(*turns):
+        return compare_turns(*turns, confidence)
     return compare(one.times(), other.times(), confidence=confidence, paired=paired)
 
 
@@ -122,6 +126,15 @@ def notes(pairs: Sequence[Pair]) -> list[str]:
         found.append(
             "the two were measured apart: what changed on the machine meanwhile counts as theirs. "
             "Measuring both at once, taking turns, is safer: edgekd bench A B"
+        )
+    coarse = [p for p in pairs if p.times.pairs > 1 and not p.times.blocks]
+    if coarse:
+        counts = sorted({p.second.threads for p in coarse})
+        found.append(
+            f"{' and '.join(str(n) if n else 'WebGPU' for n in counts)} threads: only processes "
+            "took turns, so what changed on the machine within seconds is part of the interval. "
+            "Files of one runtime take turns of milliseconds on one thread, where edgekd's agent "
+            "measures"
         )
     for pair in pairs:
         found += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -183,6 +183,10 @@ class ScenarioFigures(Figures):
     """What the reader should know, such as a batch that is fixed at 1."""
 
 
+BlockTime = Annotated[float, Field(gt=0)]
+"""Microseconds of an inference."""
+
+
 class BenchRow(BenchFigures):
     """A file in one runtime on one device with one thread count, with all its processes."""
 
@@ -198,6 +202,10 @@ class BenchRow(BenchFigures):
     """Where it was asked for: end to end."""
     scenario: ScenarioFigures | None = None
     """Where it was asked for."""
+    blocks_us: list[list[BlockTime]] = Field(default_factory=list)
+    """By process in which several files of a runtime took turns of milliseconds: the medians of
+    this file's blocks, those at the same place in another file's measured beside them. Empty where
+    only processes took turns."""
 
     def times(self) -> list[ProcessTimes]:
         """For the bootstrap."""

@@ -61,10 +61,13 @@ def on_device(
         steps = _steps(progress, len(counts) * len(models) * settings.processes)
         for threads in counts:
             first = threads == counts[0]
-            for model, results in _turns(visit, models, threads, None if first else rows, steps):
+            found = _turns(visit, models, threads, None if first else rows, steps)
+            blocks = _blocks(found, settings.processes)
+            for model, results in found:
                 machine = machine or results[0]["machine"]
                 profiled = first and model.path in more.profile
-                rows.append(visit.row(model, threads, results, profiled=profiled))
+                row = visit.row(model, threads, results, profiled=profiled)
+                rows.append(row.model_copy(update={"blocks_us": blocks.get(model.path, [])}))
     known = BenchMachine.model_fields
     return rows, BenchMachine(**{name: machine[name] for name in known if name in machine})
 
@@ -94,8 +97,9 @@ def _turns(
     for turn, (model, results) in product(range(visit.settings.processes), found):
         if turn and not results:
             continue
+        others = _others(visit, models, model, threads, turn)
         try:
-            results.append(visit.process(model, threads, results))
+            results.append(visit.process(model, threads, results, others))
         except CannotRun as error:
             if rows is None:
                 raise
@@ -103,6 +107,33 @@ def _turns(
             continue
         step()
     return [(model, results) for model, results in found if results]
+
+
+def _others(
+    visit: Visit, models: Sequence[BenchModel], model: BenchModel, threads: int, turn: int
+) -> list[BenchModel]:
+    """The files that take turns with one in its process of this round: those of its runtime, in one
+    round after the other in another file's process, so that none is always the first. On one thread
+    only: further ones spin on after a run, and would take the cores from the next file.
+    """
+    runtime = RUNTIME_OF[model.format]
+    same = list(dict.fromkeys(m for m in models if RUNTIME_OF[m.format] == runtime))
+    here = same.index(model)
+    if threads != 1 or visit.settings.processes < 2 or not visit.device.together:
+        return []
+    return same[here + 1 :] + same[:here] if here == turn % len(same) else []
+
+
+def _blocks(
+    found: Sequence[tuple[BenchModel, Sequence[dict[str, Any]]]], rounds: int
+) -> dict[Path, list[list[float]]]:
+    """What the files' processes tell of turns, by file and round."""
+    blocks: dict[Path, list[list[float]]] = {}
+    for turn, (_model, results) in product(range(rounds), found):
+        told = results[turn].get("blocks_us", {}) if turn < len(results) else {}
+        for path, own in told.items():
+            blocks.setdefault(path, []).append(own)
+    return blocks
 
 
 def _judged_there(

@@ -16,9 +16,12 @@ from edgekd.bench.scores import OUTPUTS, Judged, Scores
 from edgekd.config.device import DeviceSettings
 from edgekd.config.stages import BenchSettings
 from edgekd.devices import Device
+from edgekd.errors import StageError
 from edgekd.runtimes.saturation import warning
 
 WARMUP_SHARE = 0.2
+TURNS_SHARE = 0.5
+"""Of the seconds that a process measures, for each of several files that take turns afterwards."""
 ONCE = {"min_runs": 1, "min_seconds": 0.0, "warmup_seconds": 0.0}
 """Of a device without times: its answers are all that counts."""
 QUICK = {"min_runs": 50, "min_seconds": 0.3, "warmup_seconds": 0.05}
@@ -90,13 +93,19 @@ class Visit:
     """By file and whether WebGPU ran it, as far as it went: once is enough."""
 
     def process(
-        self, model: BenchModel, threads: int, before: Sequence[dict[str, Any]]
+        self,
+        model: BenchModel,
+        threads: int,
+        before: Sequence[dict[str, Any]],
+        others: Sequence[BenchModel] = (),
     ) -> dict[str, Any]:
         """One process of a file: it is measured, and in the first one its answers are judged.
 
         Args:
             threads: 0 is WebGPU.
             before: results of the same file's processes.
+            others: files that take turns with it afterwards, in the same process; its result then
+                has every file's `blocks_us` by its path.
 
         Raises:
             CannotRun: a browser cannot run it so.
@@ -107,14 +116,26 @@ class Visit:
         job = self.job(model, threads)
         job |= {"outputs": OUTPUTS} if new else {}
         job |= self.more.fields(before, job["min_seconds"])
-        seconds = 2 * job["min_seconds"] + self.more.stream_seconds
+        if others:
+            job["turns"] = self._turns(others, job)
+        seconds = (2 + len(others)) * job["min_seconds"] + self.more.stream_seconds
         result = self.device.run(job, PATIENCE + 2 * seconds)
         if scores is not None and new:
             here = self.described.kind == "local"
             self.judged[judging] = scores.judge(
                 self.device, result["runtime"], model.path, here=here
             )
+        if others:
+            result["blocks_us"] = _by_path([model, *others], result.get("blocks_us"))
         return result
+
+    def _turns(self, others: Sequence[BenchModel], job: dict[str, Any]) -> dict[str, Any]:
+        """The field of a job that says which files take turns, and how long."""
+        files = [
+            {"model": self.device.push(one.path), **self.inputs.get(one.path, {})} for one in others
+        ]
+        seconds = TURNS_SHARE * min(job["min_seconds"], job.get("max_seconds", math.inf))
+        return {"others": files, "seconds": seconds}
 
     def row(
         self, model: BenchModel, threads: int, results: Sequence[dict[str, Any]], *, profiled: bool
@@ -165,6 +186,24 @@ def _row(
     if device.timed:
         return gather(results, known)
     return gather_emulated(results[0], {**known, "emulated": described.processor}, device.notes)
+
+
+def _by_path(models: Sequence[BenchModel], blocks: Any) -> dict[Path, list[float]]:
+    """The blocks that a job tells of, by file.
+
+    Raises:
+        StageError: they are no times: a device may answer anything.
+    """
+    whole = isinstance(blocks, list) and len(blocks) == len(models)
+    if whole and all(isinstance(own, list) and len(own) == len(blocks[0]) > 0 for own in blocks):
+        times = [us for own in blocks for us in own]
+        if all(isinstance(us, int | float) and 0 < us < math.inf for us in times):
+            return {model.path: own for model, own in zip(models, blocks, strict=True)}
+    raise StageError(
+        "A benchmark's result is not whole.",
+        where=f"{models[0].path}: the times of files that took turns",
+        fix="run the same command again",
+    )
 
 
 def _saturation(model: BenchModel, result: dict[str, Any]) -> list[str]:

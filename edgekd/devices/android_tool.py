@@ -38,6 +38,11 @@ class BenchmarkModelDevice(AndroidDevice):
         """See `Device.scored`."""
         return False
 
+    @property
+    def together(self) -> bool:
+        """See `Device.together`."""
+        return False
+
     def connect(self) -> None:
         """Reaches the phone and brings `benchmark_model` there.
 

@@ -28,6 +28,11 @@ class Device(Protocol):
         return ()
 
     @property
+    def together(self) -> bool:
+        """Whether a process there can measure several files, in turns of milliseconds."""
+        return True
+
+    @property
     def scored(self) -> bool:
         """Whether jobs give a model's answers there, and not only its times."""
         return True

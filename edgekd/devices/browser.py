@@ -64,6 +64,11 @@ class BrowserDevice(Device):
             )
         return found
 
+    @property
+    def together(self) -> bool:
+        """See `Device.together`."""
+        return False
+
     def connect(self) -> None:
         """Serves the page, shows its address, and waits for a browser.
 
