@@ -40,7 +40,7 @@ RESULT:
     peak_rss_bytes, rss_growth_bytes (of it, rss_load_bytes by loading)
     correct, n       with labels
     warnings         what makes the figures doubtful; of it, `disturbed` may go by measuring again
-    blocks_us        with turns: of each file, this one first, its blocks' medians, turn by turn
+    blocks_us        with turns: of each file, this one first, the lower quartiles of its blocks
     profile          [{name op us calls}], or profile_note, which says why there is none
     stream           {fps deadline_ms seconds frames missed late busy latency_us}, see `stream`
     instructions     [of an inference, several times], where an emulator counts them: the variable
@@ -1041,7 +1041,9 @@ def take_turns(
     block. Every second turn goes backwards, which cancels a steady drift, and each two turns start
     with the next file, so that none always follows the same one (Abedi and Brecht 2017, "Conducting
     Repeatable Experiments in Highly Variable Cloud Computing Environments", show what a fixed order
-    does). The first two turns warm up, and do not count.
+    does). The first two turns warm up, and do not count. A block is told by its lower quartile:
+    other programs only ever add time (Chen and Revels 2016, "Robust Benchmarking in Noisy
+    Environments").
 
     Args:
         models: one thread each, as further ones would spin on through the next file's block.
@@ -1050,7 +1052,7 @@ def take_turns(
             many blocks are measured as elsewhere.
 
     Returns:
-        of each model its blocks' medians in microseconds, an even number of them.
+        of each model its blocks' lower quartiles in microseconds, an even number of them.
     """
     clock, numbers = time.process_time, list(range(len(models)))
     placed = [[model.place(arrays) for arrays in own] for model, own in zip(models, feeds)]  # noqa: B905
@@ -1069,7 +1071,7 @@ def take_turns(
                 times = array.array("q")
                 _runs(models[number], placed[number], array.array("q"), 1, 0.0)
                 _runs(models[number], placed[number], times, 1, TURN_SECONDS)
-                blocks[number].append(round(float(np.median(times)) / 1e3, 3))
+                blocks[number].append(round(float(np.percentile(times, 25)) / 1e3, 3))
             turn += 1
     finally:
         if collecting:

@@ -203,9 +203,9 @@ class BenchRow(BenchFigures):
     scenario: ScenarioFigures | None = None
     """Where it was asked for."""
     blocks_us: list[list[BlockTime]] = Field(default_factory=list)
-    """By process in which several files of a runtime took turns of milliseconds: the medians of
-    this file's blocks, those at the same place in another file's measured beside them. Empty where
-    only processes took turns."""
+    """By process in which several files of a runtime took turns of milliseconds: the lower
+    quartiles of this file's blocks, those at the same place in another file's measured beside them.
+    Empty where only processes took turns."""
 
     def times(self) -> list[ProcessTimes]:
         """For the bootstrap."""

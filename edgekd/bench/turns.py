@@ -25,8 +25,9 @@ from edgekd.bench.bootstrap import Comparison
 from edgekd.statistics import t_factor
 
 Blocks = Sequence[Sequence[float]]
-"""Of a file, by process: the medians of its blocks in microseconds, turn by turn, an even number of
-them. Those of the same place in another file's are their neighbours."""
+"""Of a file, by process: the lower quartiles of its blocks in microseconds, turn by turn. Those of
+the same place in another file's are their neighbours. Their number is even: half of the turns go
+backwards."""
 
 
 def comparable(first: Blocks, second: Blocks) -> bool:
@@ -52,8 +53,8 @@ def compare_turns(first: Blocks, second: Blocks, confidence: float = 0.95) -> Co
 
 
 def process_log_ratio(first: Sequence[float], second: Sequence[float]) -> float:
-    """The logarithm of a process's ratio: the median over turns that went forwards and back, whose
-    mean cancels a steady drift, and what it costs to come after the other.
+    """The logarithm of a process's ratio: the median over its turns. As many go forwards as
+    backwards, so that a steady drift, and what it costs to come after the other, lie on both sides.
     """
     logs = np.log(np.asarray(second, np.float64)) - np.log(np.asarray(first, np.float64))
-    return float(np.median(logs.reshape(-1, 2).mean(axis=1)))
+    return float(np.median(logs))
