@@ -2,14 +2,17 @@
 
 A/A: the same file under two names, 200 comparisons at 99 %; how often a difference is claimed.
 A/B: 40 layers against 42 equal ones, which is 5 % more work; how often the second is called slower.
-Both files take turns in one `edgekd bench`. The same is proven on made-up times, without a machine,
-in `tests/bench/test_bootstrap.py`.
+Both files take turns of milliseconds in the processes of one `edgekd bench`, and the comparisons of
+both kinds are mixed, so that both feel the same load. The same is proven on made-up times, without a machine,
+in `tests/bench/test_turns.py`.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +33,10 @@ def main() -> None:
     parser = options(__doc__, __file__)
     parser.add_argument("--same", type=int, default=200, help="comparisons of a file with itself")
     parser.add_argument("--slower", type=int, default=40, help="with one 5 %% slower")
-    parser.add_argument("--processes", type=int, default=8, help="of a file in a comparison")
-    parser.add_argument("--seconds", type=float, default=1.6, help="of all of them together")
+    parser.add_argument("--processes", type=int, default=4, help="of a file in a comparison")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of all of them together")
     parser.add_argument("--format", choices=("tflite", "onnx"), default="tflite")
+    parser.add_argument("--cap", type=float, help="minutes: then it ends with what there is")
     parser.add_argument("--quick", action="store_true", help="a smoke test")
     chosen = parser.parse_args()
     same, slower = (1, 1) if chosen.quick else (chosen.same, chosen.slower)
@@ -48,8 +52,16 @@ def main() -> None:
         twin = Path(folder) / f"twin.{chosen.format}"
         shutil.copy(first, twin)
         second = chain(Path(folder), chosen.format, LONG)
-        equal = [verdict(first, twin, settings) for _ in range(same)]
-        unequal = [verdict(first, second, settings) for _ in range(slower)]
+        equal: list[dict[str, Any]] = []
+        unequal: list[dict[str, Any]] = []
+        end = time.monotonic() + 60 * (chosen.cap or math.inf)
+        for others in mixed(same, slower):
+            if equal and unequal and time.monotonic() > end:
+                break
+            (unequal if others else equal).append(
+                verdict(first, second if others else twin, settings)
+            )
+    same, slower = len(equal), len(unequal)
     claims = sum(v["verdict"] != "no difference shown" for v in equal)
     found = sum(v["verdict"] == "slower" for v in unequal)
     finish(
@@ -76,6 +88,13 @@ def main() -> None:
         results=chosen.results,
         name=f"verdicts-{chosen.format}",
     )
+
+
+def mixed(same: int, slower: int) -> list[bool]:
+    """The order of the comparisons, evenly mixed: whether each is with a slower file."""
+    places = [((i + 0.5) / same, False) for i in range(same)]
+    places += [((i + 0.5) / slower, True) for i in range(slower)]
+    return [is_slower for _place, is_slower in sorted(places)]
 
 
 def verdict(first: Path, second: Path, settings: BenchSettings) -> dict[str, Any]:
