@@ -3,8 +3,8 @@
 A/A: the same file under two names, 200 comparisons at 99 %; how often a difference is claimed.
 A/B: 40 layers against 42 equal ones, which is 5 % more work; how often the second is called slower.
 Both files take turns of milliseconds in the processes of one `edgekd bench`, and the comparisons of
-both kinds are mixed, so that both feel the same load. The same is proven on made-up times, without a machine,
-in `tests/bench/test_turns.py`.
+both kinds are mixed, so that both feel the same load. The same is proven on made-up times, without
+a machine, in `tests/bench/test_turns.py`.
 """
 
 from __future__ import annotations
