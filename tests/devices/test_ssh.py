@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from tiny_models import Tiny
 
 from edgekd.bench.jobs import bench_files
 from edgekd.bench.profile import profile
+from edgekd.bench.turns import comparable
 from edgekd.config.device import DeviceSettings
 from edgekd.config.stages import BenchSettings
 from edgekd.devices import open_device
@@ -110,9 +112,12 @@ def test_a_whole_bench_follows_the_published_schema(server, model, tmp_path, mon
     (tmp_path / "devices/board.yaml").write_text(json.dumps(fields))  # JSON is YAML
     np.savez(tmp_path / "test.npz", x=Tiny().samples(40), y=np.arange(40) % 4)
     settings = BenchSettings(devices=("local", "board"), threads=(1,), processes=2, **FEW)
-    result = bench_files([model], settings, tmp_path / "test.npz")
+    twin = shutil.copy(model, tmp_path / "twin.tflite")
+    result = bench_files([model, twin], settings, tmp_path / "test.npz")
     Draft202012Validator(json.loads(schema_text("bench"))).validate(result.model_dump(mode="json"))
-    here, there = result.rows
+    here, beside, there, beside_there = result.rows
+    assert comparable(here.blocks_us, beside.blocks_us), "they took turns in a process"
+    assert comparable(there.blocks_us, beside_there.blocks_us)
     assert (here.device, there.device, there.processes) == ("local", "board", 2)
     assert result.machines.keys() == {"local", "board"} and there.latency_us is not None
     assert here.accuracy == there.accuracy is not None and there.same_answers == 40
