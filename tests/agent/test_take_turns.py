@@ -45,7 +45,9 @@ class Timed(agent.ModelFile):
 
 def turns(monkeypatch, us: list[float], seconds: float) -> tuple[list[list[float]], str]:
     machine = Machine(monkeypatch)
-    models = [Timed(machine, name, time) for name, time in zip("ABC", us, strict=False)]
+    models: list[agent.ModelFile] = [
+        Timed(machine, name, time) for name, time in zip("ABC", us, strict=False)
+    ]
     found = agent.take_turns(models, [[[np.zeros(1)]]] * len(us), seconds)
     return found, machine.order
 
