@@ -29,6 +29,7 @@ LAYERS = [
     {"keys", "inputs", "references", "mlflow_client"},
     {"sweep_results"},
     {"store", "config", "spec", "results", "statistics"},
+    {"database"},
     {"errors", "progress"},
 ]
 """From the top to the ground. A part may import those of lower layers and itself."""

@@ -27,7 +27,9 @@ def sweep(
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Trials at once.")] = 1,
     storage: Annotated[
         str | None,
-        typer.Option("--storage", metavar="URL", help="A database instead of sweep.db."),
+        typer.Option(
+            "--storage", metavar="URL", help="Instead of sweep.db: postgresql://... or a .db file."
+        ),
     ] = None,
     runs: RUNS = Path("runs"),
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 from edgekd.config.load import find, load_pipeline
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.sweep import ACCURACY, SIZE, SweepSettings
+from edgekd.database import explained, read_url
 from edgekd.errors import ConfigError, EdgekdError
 from edgekd.nodes import ORDER
 from edgekd.pipeline import make
@@ -44,6 +45,7 @@ MOST_FAILURES = 3
 """After so many trials with an error in a row, the sweep ends with it."""
 WAIT_SECONDS = 2.0
 """Between two looks at what other processes still work on."""
+GO_ON = "when it can be reached again, the same command goes on from what it holds"
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def sweep(
         pipeline: a pipeline file, or the name of a shipped one.
         search: the search file.
         overrides: "key.path=value" each, over the pipeline file.
-        storage: an SQLAlchemy URL that several processes and machines may share; by default a
-            SQLite file in the run folder.
+        storage: a database that several processes and machines may share, by its URL, or a SQLite
+            file; by default one in the run folder.
         runs: where run folders lie.
         trials: instead of the search file's.
         executor: where trials run; by default one after the other in this process.
@@ -95,9 +97,10 @@ def sweep(
     check_space(asked, whole, find(pipeline, "pipelines"), overrides)
     made = _Sweep(asked, whole, base, str(find(pipeline, "pipelines")), overrides, Path(runs),
                   storage, progress)  # fmt: skip
-    made.shared_stages()
-    made.run(executor or local(1))
-    return made.conclude()
+    with closing(made.study), explained(made.storage, "The sweep's storage was lost.", GO_ON):
+        made.shared_stages()
+        made.run(executor or local(1))
+        return made.conclude()
 
 
 class _Sweep:
@@ -120,7 +123,7 @@ class _Sweep:
         self.one = pipeline.model_copy(update={"name": self.name, "seeds": None})
         self.folder = runs / self.name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.storage = storage or f"sqlite:///{(self.folder / DATABASE).absolute()}"
+        self.storage = read_url(storage or str(self.folder / DATABASE))
         kept = asked.model_dump(mode="json", exclude={"trials", "seeds", "early_stop"})
         fixed = pipeline.model_dump(mode="json", exclude={"name", "seeds", "track"})
         self.digest = digest({"search": kept, "pipeline": fixed})

@@ -12,10 +12,12 @@ import socket
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekd.config.sweep import SweepSettings
+from edgekd.database import engine_options, explained, shown
 from edgekd.errors import ConfigError, EdgekdError
 from edgekd.store import locked
 from edgekd.sweep.halving import Curve
@@ -24,6 +26,7 @@ from edgekd.sweep_results import TrialFigures
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
 ASKED, CLAIM, TRAINING, OUTCOME = "asked", "claim", "training", "outcome"
@@ -35,15 +38,15 @@ SILENT_SECONDS = 900.0
 REPEATS = 20
 """So often a setting that was tried already is drawn again, before one is picked from what is
 left."""
-TIMEOUT = 120
-"""Seconds that a writer waits for another one of the same SQLite file."""
+TABLE_TRIES = 5
+"""So often, a second apart, a new database's tables are made or found."""
 
 
 def open_study(storage: str, name: str, sweep: SweepSettings, asked: str, seed: int) -> Study:
     """The study of a sweep, made if it is not there.
 
     Args:
-        storage: an SQLAlchemy URL.
+        storage: a URL of `edgekd.database.read_url`.
         asked: digest of the pipeline and the search file; a study of other ones is refused.
         seed: of what is proposed.
 
@@ -54,68 +57,54 @@ def open_study(storage: str, name: str, sweep: SweepSettings, asked: str, seed: 
     from optuna.study import StudyDirection
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
+    with explained(storage, "The sweep's storage cannot be opened."):
+        opened = _storage(storage)
         study = optuna.create_study(
             study_name=name,
-            storage=_storage(storage),
+            storage=opened,
             directions=[StudyDirection.MINIMIZE] * len(sweep.objectives),
             load_if_exists=True,
         )
-    except (ImportError, ValueError, OSError) as error:
-        raise _unreachable(storage, error) from error
-    except Exception as error:
-        if not type(error).__module__.startswith(("sqlalchemy", "optuna", "alembic")):
-            raise
-        raise _unreachable(storage, error) from error
-    found = study.user_attrs.get(ASKED)
-    if found is None and not study.trials:
-        study.set_user_attr(ASKED, asked)
-    elif found != asked:
-        raise ConfigError(
-            "This storage holds a sweep of another pipeline or search file under this name.",
-            where=f"{_without_password(storage)}, study {name}",
-            fix="give the pipeline another name (--set name=NEW), or remove the sweep's folder to "
-            "begin again; `trials` and `seeds` alone may be changed in between",
-        )
+        seen = len(study.trials)  # before the digest, which another process may be about to keep
+        found = study.user_attrs.get(ASKED)
+        if found is None and not seen:
+            study.set_user_attr(ASKED, asked)
+        elif found != asked:
+            raise ConfigError(
+                "This storage holds a sweep of another pipeline or search file under this name.",
+                where=f"{shown(storage)}, study {name}",
+                fix="give the pipeline another name (--set name=NEW), or remove the sweep's folder "
+                "to begin again; `trials` and `seeds` alone may be changed in between",
+            )
     study.sampler = optuna.samplers.TPESampler(
-        seed=seed + len(study.trials), n_startup_trials=STARTUP, multivariate=True
+        seed=seed + seen, n_startup_trials=STARTUP, multivariate=True
     )
-    return Study(study, sweep)
+    return Study(study, sweep, opened)
 
 
-def _storage(url: str) -> Any:
+def _storage(url: str) -> RDBStorage:
+    """The study's tables, made if they are not there."""
     import optuna
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
 
-    sqlite = url.startswith("sqlite")
-    return optuna.storages.RDBStorage(
-        url, engine_kwargs={"connect_args": {"timeout": TIMEOUT}} if sqlite else None
-    )
-
-
-def _unreachable(storage: str, error: Exception) -> ConfigError:
-    driver = "pip install 'edgekd[postgresql]'" if isinstance(error, ImportError) else ""
-    return ConfigError(
-        "The sweep's storage cannot be opened.",
-        where=f"{_without_password(storage)}: {str(error).splitlines()[0]}",
-        fix=driver or "give an SQLAlchemy URL, such as postgresql+psycopg://USER@HOST/DATABASE",
-    )
-
-
-def _without_password(url: str) -> str:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "--storage"
+    made = partial(optuna.storages.RDBStorage, url, engine_kwargs=engine_options(url))
+    for _ in range(TABLE_TRIES):
+        with contextlib.suppress(IntegrityError, ProgrammingError):
+            return made()
+        time.sleep(1)  # another process makes them just now
+    return made()
 
 
 class Study:
     """The trials, as edgekd sees them."""
 
-    def __init__(self, study: optuna.Study, sweep: SweepSettings) -> None:
-        self.study, self.sweep = study, sweep
+    def __init__(self, study: optuna.Study, sweep: SweepSettings, storage: RDBStorage) -> None:
+        self.study, self.sweep, self.storage = study, sweep, storage
+
+    def close(self) -> None:
+        """Gives the connections back: a server has few, and a sweep opens a study a trial."""
+        self.storage.remove_session()
+        self.storage.engine.dispose()
 
     def trials(self) -> list[FrozenTrial]:
         """All but those that turned out to be repetitions, and those whose setting is not whole: a

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekd.config.load import load_pipeline
 from edgekd.config.pipeline import Pipeline
 from edgekd.config.sweep import SweepSettings
+from edgekd.database import explained
 from edgekd.errors import ConfigError, DivergedError, EdgekdError
 from edgekd.pipeline import MadeStages, make
 from edgekd.plan import make_plan
@@ -89,7 +91,8 @@ def run_trial(job: TrialJob, progress: Progress = SILENT) -> TrialOutcome:
     state, reason, score = "finished", "", None
     work = _Trial(job, pipeline, base, progress)
     try:
-        score = work.run()
+        with closing(work.study), explained(job.storage, "The sweep's storage was lost."):
+            score = work.run()
     except Behind:
         state, score = "stopped", max(work.scores)
     except _OverLimit as over:
