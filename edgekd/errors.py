@@ -6,6 +6,14 @@ screen, without a traceback, and leaves with its `exit_code`.
 
 from __future__ import annotations
 
+import errno
+import re
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a system answers where a disk is full."""
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""What it answers where a folder is read-only, or somebody else's."""
+
 
 class EdgekdError(Exception):
     """A failure that is explained to the user.
@@ -55,3 +63,29 @@ class BudgetMissed(EdgekdError):
     """Everything ran, and the result misses a budget of the pipeline file."""
 
     exit_code = 3
+
+
+def of_system(error: OSError, where: str = "") -> StageError | None:
+    """What a system's error means that comes from the machine and not from edgekd; None for others.
+
+    Args:
+        where: what was being done; without it, the file that the error names.
+    """
+    named = " and ".join(str(name) for name in (error.filename, error.filename2) if name)
+    # numpy counts what it could write to a file, and does not tell why it was less.
+    short = error.errno is None and re.fullmatch(r"\d+ requested and \d+ written", str(error))
+    if error.errno in FULL or short:
+        return StageError(
+            "The disk is full.",
+            where=where or named,
+            fix="free some space and run the same command again: finished stages and the last "
+            "finished epoch are kept. Or write elsewhere with --runs",
+        )
+    if error.errno in FORBIDDEN:
+        return StageError(
+            f"The system does not let edgekd read or write this: {error.strerror}.",
+            where=", ".join(part for part in (where, named) if part),
+            fix="give yourself the right to it, or write elsewhere: run folders with --runs, what "
+            "is kept between runs with EDGEKD_CACHE. Finished stages are kept",
+        )
+    return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import importlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from edgekd.ahead import check_ahead, required
 from edgekd.config.load import load_pipeline, validate
 from edgekd.config.package import PackageSettings
 from edgekd.config.pipeline import Pipeline
-from edgekd.errors import ConfigError, StageError
+from edgekd.errors import ConfigError, StageError, of_system
 from edgekd.nodes import ORDER, Node
 from edgekd.plan import make_plan
 from edgekd.progress import SILENT, Progress
@@ -328,7 +328,10 @@ def _make(
     def waiting() -> None:
         progress.message(f"{node.name} is being made by another edgekd; waiting for it")
 
-    with store.making(node.kind, node.key, waiting, shared=shared) as out:
+    with (
+        _system_told(f"{node.name}, writing to {store.work / f'{node.kind}-{node.key}'}", store),
+        store.making(node.kind, node.key, waiting, shared=shared) as out,
+    ):
         found = store.finished(node.kind, node.key)
         if found is None and shared and store.adopt(node.kind, node.key):
             found = store.finished(node.kind, node.key)
@@ -346,22 +349,29 @@ def _make(
             progress=progress,
         )
         stage = importlib.import_module(f"edgekd.stages.{node.module}")
-        try:
-            with workers.helping(job) as processes:
-                made: Made = stage.run(job)
-            manifest = _manifest(node, made, time.perf_counter() - started, processes)
-            store.finish(node.kind, node.key, out, manifest)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            free = shutil.disk_usage(store.folder).free
-            raise StageError(
-                "The disk is full.",
-                where=f"{node.name}, writing to {out} ({free / 1e6:.1f} MB free)",
-                fix="free some space and run the same command again: finished stages and the last "
-                "finished epoch are kept. Or write elsewhere with --runs",
-            ) from error
+        with workers.helping(job) as processes:
+            made: Made = stage.run(job)
+        manifest = _manifest(node, made, time.perf_counter() - started, processes)
+        store.finish(node.kind, node.key, out, manifest)
     return manifest, False
+
+
+@contextlib.contextmanager
+def _system_told(where: str, store: Store) -> Iterator[None]:
+    """Tells what a full disk or a forbidden folder means, and where, instead of a bare number."""
+    try:
+        yield
+    except OSError as error:
+        told = of_system(error, f"{where} ({_free(store.folder) / 1e6:.1f} MB free)")
+        if told is None:
+            raise
+        raise told from error
+
+
+def _free(folder: Path) -> int:
+    """Bytes that the disk has, whether the folder is there yet or not."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there).free
 
 
 def _manifest(node: Node, made: Made, seconds: float, processes: int) -> dict[str, Any]:
@@ -438,6 +448,7 @@ def _package(settings: PackageSettings, result: RunResult, progress: Progress) -
 
 
 def _write(summary: Summary, folder: Path) -> RunResult:
-    write_json(folder / SUMMARY, summary.model_dump(mode="json"))
-    write_report(summary, folder)
+    with _system_told(f"the summary and the report, writing to {folder}", Store(folder)):
+        write_json(folder / SUMMARY, summary.model_dump(mode="json"))
+        write_report(summary, folder)
     return RunResult(folder, summary)

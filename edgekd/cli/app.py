@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from edgekd import workers
-from edgekd.errors import EdgekdError
+from edgekd.errors import EdgekdError, of_system
 
 
 class _Commands(TyperGroup):
@@ -64,8 +64,11 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
+        known = of_system(error) if isinstance(error, OSError) else None
         _tell(
-            f"{type(error).__name__}: {error}\n"
+            str(known)
+            if known
+            else f"{type(error).__name__}: {error}\n"
             "  where: this is not an error that edgekd knows\n"
             f"  fix:   run the command again with {DEBUG} to see where it happened"
         )

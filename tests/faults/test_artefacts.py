@@ -5,23 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from tiny_run import contents, run
 
-import edgekd
 from edgekd.errors import StageError
 from edgekd.train import checkpoint
-
-PIPELINE = {
-    "name": "tiny",
-    "data": {"source": "npz", "path": "tiny.npz"},
-    "teacher": {"model": "mlp", "train": {"epochs": 2}},
-    "student": {"model": {"name": "mlp", "width": 0.25}},
-    "distill": {"train": {"epochs": 1}},
-}
 
 
 def flip(content: bytes) -> bytes:
@@ -34,40 +24,6 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "cut off": lambda content: content[: len(content) // 2],
     "emptied": lambda content: b"",
 }
-
-
-def run() -> edgekd.RunResult:
-    return edgekd.run(PIPELINE, until="distill")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files of finished stages but those that tell seconds."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.glob("*-*/**/*"))
-        if path.is_file() and path.name not in {"manifest.json", "history.json"}
-    }
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a finished run."""
-    folder = tmp_path_factory.mktemp("whole")
-    rng = np.random.default_rng(0)
-    y = np.arange(90) % 3
-    np.savez(folder / "tiny.npz", x=rng.normal(size=(90, 5)).astype(np.float32) + y[:, None], y=y)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        run()
-    return folder
-
-
-@pytest.fixture
-def project(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, which is the current folder."""
-    shutil.copytree(whole, tmp_path / "p")
-    monkeypatch.chdir(tmp_path / "p")
-    return tmp_path / "p" / "runs" / "tiny"
 
 
 def test_a_copied_run_folder_is_taken_as_it_is(project):
