@@ -81,6 +81,14 @@ def _saved(folder: Path) -> dict[str, Any]:
         raise ConfigError(
             "This saved model cannot be read.", where=f"{description}: {error}"
         ) from error
+    factory = settings.get("python") if isinstance(settings, dict) else None
+    if factory is not None:
+        raise ConfigError(
+            "This saved model is built by code, and edgekd runs code only where you name it.",
+            where=f"{description}: python: {factory}",
+            fix=f"if you trust that code: edgekd compress {factory} --weights {folder}, and its "
+            "arguments with --set teacher.model.arguments.NAME=VALUE",
+        )
     return {"model": settings, "train": None, "weights": str(folder.absolute())}
 
 

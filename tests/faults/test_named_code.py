@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import edgekd
+from edgekd.deploy.command import compress
 from edgekd.errors import EdgekdError
+from edgekd.pipeline import resolve
+from edgekd.plan import make_plan
 
 PIPELINE = {
     "name": "tiny",
@@ -59,3 +62,25 @@ def test_the_same_code_runs_where_the_pipeline_names_it(saved):
     with pytest.raises(EdgekdError, match="NoneType"):
         edgekd.run({**PIPELINE, "name": "named", "teacher": teacher}, until="teacher")
     assert Path("ran").exists()
+
+
+def test_compress_runs_no_code_that_only_the_saved_network_names(saved):
+    with pytest.raises(EdgekdError, match="only where you name it") as caught:
+        compress(str(saved), data="tiny.npz", budget="40 kB")
+    assert "theirs/evil.py:make" in caught.value.fix and "--weights" in caught.value.fix
+    assert not Path("ran").exists()
+    with pytest.raises(EdgekdError):  # it gives no network
+        compress("theirs/evil.py:make", data="tiny.npz", budget="40 kB", weights=saved)
+    assert Path("ran").exists()
+
+
+@pytest.mark.parametrize("where", ["the pipeline file", "--set"])
+def test_a_plan_runs_no_code(saved, where):
+    """The keys of stages need the source of what is named, and not its answers."""
+    model = {"python": "theirs/evil.py:make"}
+    named = {**PIPELINE, "student": {"model": model}}
+    Path("p.yaml").write_text(json.dumps(named if where == "the pipeline file" else PIPELINE))
+    overrides = [f"student.model={json.dumps(model)}"] if where == "--set" else []
+    plan = make_plan(*resolve("p.yaml", overrides))
+    assert any("evil.py" in node.settings.model_dump_json() for node in plan)
+    assert not Path("ran").exists()
