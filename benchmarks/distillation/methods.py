@@ -46,12 +46,21 @@ METHODS: dict[str, str] = {
     "ReviewKD": "{name: reviewkd, warmup_epochs: 4}",
 }
 """What the table calls it, and `distill.method` of the pipeline file."""
+ON_MAPS = ("FitNets", "AT", "SP", "PKT", "RKD", "VID", "CRD", "ReviewKD")
+"""Methods that look at the teacher's feature maps."""
 
 
 def main() -> None:
     """Trains, writes and prints."""
     given = parser(__doc__, __file__)
     given.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    given.add_argument(
+        "--cached",
+        nargs="*",
+        choices=ON_MAPS,
+        default=[],
+        help="whose teacher's maps are cached",
+    )
     chosen = given.parse_args()
     start = started()
     name = name_of(chosen)
@@ -77,7 +86,12 @@ def trained(chosen: argparse.Namespace) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for method in dict.fromkeys([ALONE, *chosen.methods]):
         print(f"{method}:", file=sys.stderr)
-        summary = arm(chosen, f"distill.method={METHODS[method]}")
+        cached = method in chosen.cached
+        summary = arm(
+            chosen,
+            f"distill.method={METHODS[method]}",
+            *(("softlabels.features=true",) if cached else ()),
+        )
         found["teacher"] = accuracies(summary, "teacher")
         found[method] = accuracies(summary)
     return found
