@@ -16,18 +16,25 @@ def of_classes(outputs: Floats, y: NDArray[np.int64]) -> Replicate:
 
     A class that a resample neither has nor is given has no F1, and one that it does not have no
     recall; neither counts in the means.
+
+    The sums over cells are sparse: a student of a thousand classes has tens of thousands of cells,
+    and a dense matrix of cells and classes takes hundreds of megabytes. They are sums of whole
+    numbers, exact in any order.
     """
+    from scipy.sparse import csr_array
+
     classes = outputs.shape[1]
     answer = outputs.argmax(1)
     cells, place = np.unique(np.asarray(y) * classes + answer, return_inverse=True)
     true, given = cells // classes, cells % classes
-    in_row = (true[:, None] == np.arange(classes)).astype(np.float64)
-    in_column = (given[:, None] == np.arange(classes)).astype(np.float64)
-    right = in_row * in_column
+    every, shape = np.arange(len(cells)), (len(cells), classes)
+    ones = np.ones(len(cells))
+    in_row, in_column = (csr_array((ones, (every, of)), shape=shape) for of in (true, given))
+    right = csr_array(((true == given).astype(np.float64), (every, true)), shape=shape)
 
     def replicate(weights: Floats) -> Mapping[Key, Floats]:
         counts = _cell_counts(weights, place.reshape(-1), len(cells))
-        hits, of, answers = counts @ right, counts @ in_row, counts @ in_column
+        hits, of, answers = (np.asarray(counts @ part) for part in (right, in_row, in_column))
         return {
             ("macro_f1", ""): mean_of_defined(ratio(2 * hits, of + answers)),
             ("balanced_accuracy", ""): mean_of_defined(ratio(hits, of)),

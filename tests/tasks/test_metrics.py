@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -280,3 +281,19 @@ def test_intervals_are_seeded_narrow_with_samples_and_do_not_depend_on_chunks(mo
 )
 def test_scores_are_written_as_people_do(value, metric, text):
     assert shown(value, metric) == text
+
+
+def test_intervals_of_many_classes_take_little_memory() -> None:
+    """A dense matrix of the cells of a confusion matrix and the classes would take 40 MB here."""
+    rng = np.random.default_rng(0)
+    y, answer = rng.integers(0, 500, 4000), rng.integers(0, 500, 4000)
+    outputs = np.zeros((4000, 500), np.float32)
+    outputs[np.arange(4000), answer] = 1
+    tracemalloc.start()
+    replicate = replicates.of_classes(outputs, y)
+    found = replicate(np.ones((1, 4000)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    recalls = [np.mean(answer[y == label] == label) for label in np.unique(y)]
+    assert found["balanced_accuracy", ""][0] == pytest.approx(np.mean(recalls))
+    assert peak < 4e6
