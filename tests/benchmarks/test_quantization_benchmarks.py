@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from recordings import write_recordings
 
-from benchmarks.quantization import distilled, zoo
+from benchmarks.quantization import distilled, speed, zoo
 from edgekd.config.load import load_pipeline
+from edgekd.results import OperatorFigures
 
 Run = Callable[..., dict[str, Any]]
 FOLDER = Path(zoo.__file__).parent
@@ -77,3 +78,22 @@ def test_export_time(recordings: Path, tmp_path: Path, run_benchmark: Run) -> No
     arguments = ("--data", recordings, "--quick", "--work", tmp_path)
     figures = run_benchmark("quantization.export_time", *arguments)["figures"]
     assert len(figures["edgekd"]["values"]) == len(figures["onnx2tf"]["values"]) == 1
+
+
+@pytest.mark.slow
+def test_speed(tmp_path: Path, run_benchmark: Run) -> None:
+    figures = run_benchmark("quantization.speed", "--quick", "--work", tmp_path)["figures"]
+    found = figures["resnet8"]
+    assert found["ratio"] > 0 and found["int8_us"] > 0
+    if found["ratio"] < speed.FASTER:
+        assert set(found["profiles"]) == {"int8", "float32"}
+
+
+def test_a_profile_adds_up_by_operator() -> None:
+    operators = [
+        OperatorFigures(name=name, op=op, us=us, calls=1)
+        for name, op, us in (("a", "Conv", 2.0), ("b", "Add", 3.0), ("c", "Conv", 4.0))
+    ]
+    assert speed.by_operator(operators) == {"Conv": 6.0, "Add": 3.0}
+    assert list(speed.by_operator(operators)) == ["Conv", "Add"]
+    assert speed.by_operator(None) == {}
