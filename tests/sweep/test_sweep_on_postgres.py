@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Iterable, Iterator
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,15 @@ def _two_that_are_killed(folder: Path, url: str) -> set[int]:
     for child, (_, there) in zip(children, ends, strict=True):
         child.start()
         there.close()
-    ended = set()
-    for child, (here, _) in zip(children, ends, strict=True):
-        ended.add(here.recv())
-        child.kill()
-        child.join()
+    ended, left = set(), {here: child for child, (here, _) in zip(children, ends, strict=True)}
+    while left:  # each at once: it would go on through all that there is to try
+        told = wait(list(left), timeout=300)
+        assert told
+        for here in told:
+            child = left.pop(here)  # type: ignore[index]
+            ended.add(here.recv())  # type: ignore[union-attr]
+            child.kill()
+            child.join()
     return ended
 
 
