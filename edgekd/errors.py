@@ -13,6 +13,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """What a system answers where a disk is full."""
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 """What it answers where a folder is read-only, or somebody else's."""
+NO_MEMORY = re.compile(r"can't allocate memory|out of memory|bad_alloc", re.IGNORECASE)
+"""What torch says in a RuntimeError where others raise a MemoryError."""
 
 
 class EdgekdError(Exception):
@@ -65,12 +67,24 @@ class BudgetMissed(EdgekdError):
     exit_code = 3
 
 
-def of_system(error: OSError, where: str = "") -> StageError | None:
-    """What a system's error means that comes from the machine and not from edgekd; None for others.
+def of_system(error: Exception, where: str = "") -> StageError | None:
+    """What an error means that comes from the machine and not from edgekd: a full disk, a forbidden
+    folder, no memory; None for others.
 
     Args:
         where: what was being done; without it, the file that the error names.
     """
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))
+    ):
+        return StageError(
+            "Memory ran out.",
+            where=where or str(error),
+            fix="take smaller batches (train.batch_size) or networks, or end other programs, and "
+            "run the same command again: finished stages and the last finished epoch are kept",
+        )
+    if not isinstance(error, OSError):
+        return None
     named = " and ".join(str(name) for name in (error.filename, error.filename2) if name)
     # numpy counts what it could write to a file, and does not tell why it was less.
     short = error.errno is None and re.fullmatch(r"\d+ requested and \d+ written", str(error))

@@ -358,11 +358,12 @@ def _make(
 
 @contextlib.contextmanager
 def _system_told(where: str, store: Store) -> Iterator[None]:
-    """Tells what a full disk or a forbidden folder means, and where, instead of a bare number."""
+    """Tells what a full disk, a forbidden folder or a lack of memory means, and where."""
     try:
         yield
-    except OSError as error:
-        told = of_system(error, f"{where} ({_free(store.folder) / 1e6:.1f} MB free)")
+    except (OSError, MemoryError, RuntimeError) as error:
+        free = f" ({_free(store.folder) / 1e6:.1f} MB free)" if isinstance(error, OSError) else ""
+        told = of_system(error, where + free)
         if told is None:
             raise
         raise told from error

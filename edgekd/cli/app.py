@@ -64,7 +64,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        known = of_system(error) if isinstance(error, OSError) else None
+        known = of_system(error)
         _tell(
             str(known)
             if known
