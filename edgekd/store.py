@@ -16,9 +16,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from edgekd.errors import EdgekdError, StageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import DTypeLike
 
 MANIFEST = "manifest.json"
 FILES, SUM = "files", "sum"
@@ -75,15 +79,20 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def reserve(path: Path) -> None:
-    """Takes the disk space that a file claims: writing to a memory map of a file with holes ends
-    the process where the disk is full, and this is an error that can be told.
+def new_map(path: Path, kind: DTypeLike, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """A new .npy file of zeros, memory-mapped, that has all of its disk space: writing to a map of
+    a file with holes ends the process where the disk is full, and this is an error that can be
+    told.
 
     Raises:
         OSError: the disk is full.
     """
+    from numpy.lib.format import open_memmap
+
+    found = open_memmap(path, "w+", kind, shape)
     with open(path, "r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return found
 
 
 def parse_json(content: str | bytes) -> Any:

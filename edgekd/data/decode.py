@@ -22,7 +22,7 @@ from edgekd.data.checks import some
 from edgekd.data.listing import Item
 from edgekd.errors import DataError
 from edgekd.spec import SoundSpec
-from edgekd.store import reserve
+from edgekd.store import new_map
 
 CHUNK = 64
 """Files that a thread decodes at a time: handing over single ones costs a third of the time."""
@@ -170,9 +170,7 @@ class Decoder:
                 where=str(self.folder),
                 fix="free some, or set EDGEKD_CACHE to a folder on another disk",
             )
-        found = np.lib.format.open_memmap(self.folder / DECODED, "w+", kind, shape)
-        reserve(self.folder / DECODED)
-        return found
+        return new_map(self.folder / DECODED, kind, shape)
 
     def _check_broken(self) -> list[str]:
         """A note on broken files.
@@ -213,8 +211,7 @@ def _features_into(x: NDArray[Any], spec: SoundSpec) -> Callable[[int, bytes, st
 def rows(decoded: Decoded, index: NDArray[np.int64], path: Path, size: int = 1024) -> NDArray[Any]:
     """The rows at `index` (N,) as an .npy file of their own, memory-mapped."""
     shape = (len(index), 1 if decoded.grey else decoded.x.shape[1], *decoded.x.shape[2:])
-    found = np.lib.format.open_memmap(path, "w+", decoded.x.dtype, shape)
-    reserve(path)
+    found = new_map(path, decoded.x.dtype, shape)
     for start in range(0, len(index), size):
         part = decoded.x[index[start : start + size]]
         found[start : start + size] = _grey(part) if decoded.grey else part

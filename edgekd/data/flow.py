@@ -19,7 +19,7 @@ from edgekd.data.checks import channels_first
 from edgekd.data.dataset import Dataset, Split
 from edgekd.data.targets import read_targets
 from edgekd.errors import DataError
-from edgekd.store import reserve
+from edgekd.store import new_map
 
 BLOCK, BLOCK_BYTES = 1024, 32 << 20
 """A block ends with so many samples, or bytes."""
@@ -220,8 +220,7 @@ def _copied(
     """The rows at `index` as an .npy file of their own, memory-mapped."""
     kind = np.uint8 if as_bytes else np.float32
     shape = (len(index), 1 if grey else raw.shape[1], *raw.shape[2:])
-    out = np.lib.format.open_memmap(path, "w+", kind, shape)
-    reserve(path)
+    out = new_map(path, kind, shape)
     size = max(1, min(BLOCK, BLOCK_BYTES // max(1, 4 * raw[0].size)))
     for start in range(0, len(index), size):
         part = raw[index[start : start + size]]

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -32,7 +31,7 @@ from edgekd.distill.taps import Taps
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
 from edgekd.spec import Inputs
-from edgekd.store import read_json, reserve, write_json
+from edgekd.store import new_map, read_json, write_json
 from edgekd.train.batches import normalised, varied
 from edgekd.train.precision import device
 
@@ -123,14 +122,11 @@ def make_features(
     check_space(cache_bytes(parts, views, samples), folder)
     arrays = [
         [
-            open_memmap(folder / _name(p, n), "w+", np.float16, (views, samples, *shape))
+            new_map(folder / _name(p, n), np.float16, (views, samples, *shape))
             for n, shape in enumerate(part.needed_shapes())
         ]
         for p, part in enumerate(parts)
     ]
-    for p, kept in enumerate(arrays):
-        for n in range(len(kept)):
-            reserve(folder / _name(p, n))
     for view, start, maps in _maps(teacher, parts, train, spec, augment, seed, progress):
         for kept, found in zip(arrays, maps, strict=True):
             for array, map_ in zip(kept, found, strict=True):

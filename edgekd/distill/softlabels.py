@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -33,7 +32,7 @@ from edgekd.distill.toplogits import compact
 from edgekd.errors import StageError
 from edgekd.progress import SILENT, Progress
 from edgekd.spec import Inputs
-from edgekd.store import reserve, write_json
+from edgekd.store import new_map, write_json
 from edgekd.train import processes
 from edgekd.train.answers import Answers
 from edgekd.train.batches import Samples, normalised, varied
@@ -147,8 +146,7 @@ def write_soft_labels(
             _refuse_infinite(part, start)
             if name not in arrays:
                 shape = (*size, part.shape[1])
-                arrays[name] = open_memmap(folder / name, "w+", part.dtype, shape)
-                reserve(folder / name)
+                arrays[name] = new_map(folder / name, part.dtype, shape)
             arrays[name][view, start : start + len(part)] = part
     for array in arrays.values():
         array.flush()

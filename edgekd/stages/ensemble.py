@@ -13,7 +13,7 @@ from edgekd.spec import Task
 from edgekd.stages.base import Job, Made
 from edgekd.stages.networks import TEST_LOGITS, VALIDATION_LOGITS, validation_of
 from edgekd.stages.teachers import TRAIN_LOGITS
-from edgekd.store import MANIFEST, read_json, reserve
+from edgekd.store import MANIFEST, new_map, read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,8 +60,7 @@ def run(job: Job[EnsembleStage]) -> Made:
     views = max(len(cache) for cache in caches)
     y = np.asarray(data.taught.y)
     shape = (views, len(y), data.classes)
-    out = np.lib.format.open_memmap(job.out / TRAIN_LOGITS, "w+", np.float16, shape)
-    reserve(job.out / TRAIN_LOGITS)
+    out = new_map(job.out / TRAIN_LOGITS, np.float16, shape)
     for view in range(views):
         for start in range(0, len(y), CHUNK):
             part = slice(start, min(len(y), start + CHUNK))
