@@ -101,14 +101,14 @@ class Download:
                 part = self.response.read(size)
             except REACH as error:
                 if isinstance(error, HTTPError) and error.code < 500 and error.code not in BUSY:
-                    raise self._failed(error) from error
+                    raise _failed(self.url, self.at, error) from error
                 problem = error
             else:
                 self.at += len(part)
                 if part or not size or self._ended():
                     return part
             self.close()
-        raise self._failed(problem)
+        raise _failed(self.url, self.at, problem)
 
     def close(self) -> None:
         """Ends the connection."""
@@ -142,14 +142,6 @@ class Download:
         length = self.state[2] if self.state is not None else None
         return length is None or self.at >= int(length)
 
-    def _failed(self, problem: Exception | str) -> DataError:
-        return DataError(
-            f"A shard cannot be read: {problem}.",
-            where=f"{self.url}, after {self.at:,} bytes",
-            fix="look whether the address is right and the server is up, and run again; or download"
-            " the shards and give the folder as data.path",
-        )
-
 
 def state_of(url: str) -> tuple[str | None, ...]:
     """What a server says of a file without sending it: ETag, Last-Modified, Content-Length.
@@ -157,12 +149,20 @@ def state_of(url: str) -> tuple[str | None, ...]:
     Raises:
         DataError: it does not answer.
     """
-    source = Download(url)
     try:
         with _opened(url, {}) as response:
             return _state(response)
     except REACH as error:
-        raise source._failed(error) from error
+        raise _failed(url, 0, error) from error
+
+
+def _failed(url: str, at: int, problem: Exception | str) -> DataError:
+    return DataError(
+        f"A shard cannot be read: {problem}.",
+        where=f"{url}, after {at:,} bytes",
+        fix="look whether the address is right and the server is up, and run again; or download"
+        " the shards and give the folder as data.path",
+    )
 
 
 def _state(response: HTTPResponse) -> tuple[str | None, ...]:
