@@ -19,18 +19,10 @@ from edgekd.config.data import WebDatasetData
 from edgekd.data.archive import Files
 from edgekd.data.cache import file_fingerprint
 from edgekd.data.forward import Download, Forward, state_of
+from edgekd.data.listing import PARTS
 from edgekd.errors import DataError
 from edgekd.store import digest
 
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
-"""Words in a shard's name and the parts that they stand for."""
 WORD = re.compile(rf"(?<![a-z])({'|'.join(PARTS)})(?![a-z])")
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 MOST = 100_000

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from edgekd.config.data import WebDatasetData
 from edgekd.data import flow, forward, webdataset
-from edgekd.data.shards import expanded
+from edgekd.data.shards import expanded, find_shards
 from edgekd.data.sources import load_source, source_fingerprint
 from edgekd.errors import DataError
 
@@ -180,6 +180,22 @@ def test_a_header_that_claims_gigabytes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "0.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
     with pytest.raises(DataError, match="claims 7,516 MB"):
         load_source(WebDatasetData(path=Path("0.tar")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("birds-training-0", "train"),
+        ("valid/0", "validation"),
+        ("testing-0", "test"),
+        ("contest-0", "train"),  # no such word
+    ],
+)
+def test_the_part_of_a_shard_is_a_word_in_its_name(tmp_path: Path, name: str, part: str) -> None:
+    for each in (name, "train-1"):
+        shard(tmp_path / "birds" / f"{each}.tar", {})
+    found = find_shards(WebDatasetData(path=Path("birds")), tmp_path)
+    assert {one.name: one.part for one in found} == {f"{name}.tar": part, "train-1.tar": "train"}
 
 
 def test_addresses() -> None:
