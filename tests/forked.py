@@ -17,20 +17,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-IMPORTED = (
-    "torch._dynamo",
-    "torchmetrics.functional",
-    "torch_pruning",
-    "torchao.quantization.pt2e.quantize_pt2e",
-    "onnxscript",
-    "onnxruntime",
-    "torch.onnx",
-    "ai_edge_litert.interpreter",
-    "litert_torch",
-    "sklearn.datasets",
-    "matplotlib.figure",
-    "edgekd.pipeline",
-)
+from benchmarks.libraries import LIBRARIES
+
+IMPORTED = (*LIBRARIES, "sklearn.datasets", "edgekd.pipeline")
 """What a run of a pipeline imports sooner or later."""
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(list(IMPORTED))

@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 
 import edgekd
+from benchmarks.libraries import LIBRARIES
 from edgekd.progress import Progress
 
 SAMPLES = 300
@@ -42,19 +43,6 @@ PIPELINE: dict[str, Any] = {
     "bench": "quick",
 }
 """All stages but those of a search and of an assistant, which run the same ones again."""
-LIBRARIES = (
-    "torch._dynamo",
-    "torchmetrics.functional",
-    "torch_pruning",
-    "torchao.quantization.pt2e.quantize_pt2e",
-    "onnxscript",
-    "onnxruntime",
-    "torch.onnx",
-    "ai_edge_litert.interpreter",
-    "litert_torch",
-    "matplotlib.figure",
-)
-"""What stages load when they are needed."""
 DATA = "small.npz"
 REPORT = "report"
 """The summary and the page, which are written after the last stage."""
